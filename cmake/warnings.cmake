@@ -1,0 +1,12 @@
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wcast-align)
+# Inlined library templates of GCC 12 and 13 set these off without cause.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
+endif()
+if(SEACLIFF_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(SEACLIFF_SANITIZE)
+  add_compile_options(-fsanitize=${SEACLIFF_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${SEACLIFF_SANITIZE})
+endif()
