@@ -178,9 +178,12 @@ typedef struct scf_host { /* valid until close() returns */
   scf_status* (*status)(void* ctx, uint32_t code, scf_str message, const scf_kv* kv, uint32_t n_kv); /* [MT] */
   void (*status_free)(void* ctx, scf_status* status);                                                /* [MT] */
   uint32_t (*status_code)(void* ctx, const scf_status* status);                                      /* [MT] */
-  void (*log)(void* ctx, uint32_t level, scf_str component, scf_str message);                        /* [MT] */
+  scf_str (*status_message)(void* ctx, const scf_status* status);             /* [MT] lives as long as the status */
+  scf_status* (*status_clone)(void* ctx, const scf_status* status);           /* [MT] one failure, many waiters */
+  void (*log)(void* ctx, uint32_t level, scf_str component, scf_str message); /* [MT] */
   const uint32_t* log_level; /* relaxed read: skip formatting above it */
   uint32_t (*op_id)(void* ctx, scf_str domain, scf_str name, uint32_t version); /* [MT] 0: unknown to this host */
+  scf_str (*op_name)(void* ctx, uint32_t op_id); /* [MT] "scf.matmul", for reasons; empty: no such id. Static. */
   /* Runs fn on every worker of the team bound to `node_mask` (0: all nodes), the caller being worker 0; returns when
    * all have returned. Not reentrant. */
   scf_status* (*team_run)(void* ctx, uint64_t node_mask, void (*fn)(void* arg, scf_worker* worker), void* arg);
