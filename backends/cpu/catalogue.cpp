@@ -1,5 +1,6 @@
 #include "catalogue.hpp"
 
+#include "isa_names.hpp"
 #include "ops/ops.hpp"
 
 #include <array>

@@ -1,5 +1,7 @@
 #include "isa_list.hpp"
 
+#include "isa_names.hpp"
+
 namespace seacliff::cpu {
 
 // One extern declaration and one entry per set that CMake compiled; SCF_CPU_ISAS comes from there.

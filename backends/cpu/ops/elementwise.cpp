@@ -76,9 +76,8 @@ public:
       const std::int64_t width = cols.end - cols.begin;
       float* to = out.f32_row(row) + cols.begin;
       const float* from = x.f32() + row * slots * n + cols.begin;
-      if (slots == 0) return std::fill_n(to, width, 0.0f);
-      std::copy_n(from, width, to);
-      for (std::int64_t s = 1; s < slots; ++s) isa_.add(to, from + s * n, to, width);
+      std::fill_n(to, width, 0.0f);
+      for (std::int64_t s = 0; s < slots; ++s) isa_.add(to, from + s * n, to, width);
     });
   }
 };
