@@ -73,9 +73,10 @@ public:
   /// output the schema aliases to an input (a STATE) is that input.
   virtual std::vector<ValueId> add(std::string_view op, std::vector<ValueId> in, Attrs attrs,
                                    std::string_view suffix) = 0;
-  /// As add, for the last node: writes into the values that the decomposed node had as outputs.
-  virtual void add_into(std::string_view op, std::vector<ValueId> in, std::vector<ValueId> out, Attrs attrs,
-                        std::string_view suffix) = 0;
+  /// As add, for nodes that write what the decomposed node had as outputs: `out` names the values, k_none asks for a
+  /// new temporary. Returns all outputs.
+  virtual std::vector<ValueId> add_into(std::string_view op, std::vector<ValueId> in, std::vector<ValueId> out,
+                                        Attrs attrs, std::string_view suffix) = 0;
 };
 
 /// Work of one run at the maxima of the symbols.

@@ -1,0 +1,66 @@
+#include "graph/dump/dump.hpp"
+
+#include <charconv>
+#include <limits>
+
+namespace seacliff::graph {
+
+std::optional<std::uint32_t> layer_of(std::string_view name) {
+  constexpr std::string_view prefix = "blk.";
+  if (name.substr(0, prefix.size()) != prefix) return std::nullopt;
+  const char *first = name.data() + prefix.size(), *last = name.data() + name.size();
+  std::uint32_t layer = 0;
+  const auto [end, error] = std::from_chars(first, last, layer);
+  if (error != std::errc() || (end != last && *end != '.')) return std::nullopt;
+  return layer;
+}
+
+Graph slice_layers(const Graph& graph, std::uint32_t first, std::uint32_t last) {
+  const std::size_t n_values = graph.values().size();
+  std::vector<bool> inside(graph.nodes().size(), false), touched(n_values, false), written(n_values, false),
+      read_outside(n_values, false);
+  bool any = false;
+  for (const Node& node : graph.nodes()) {
+    const auto layer = layer_of(node.name);
+    inside[node.id] = layer && *layer >= first && *layer <= last;
+    any = any || inside[node.id];
+    for (const ValueId id : node.in) {
+      if (id == k_none) continue;
+      if (inside[node.id])
+        touched[id] = true;
+      else
+        read_outside[id] = true;
+    }
+    if (!inside[node.id]) continue;
+    for (const ValueId id : node.out) touched[id] = written[id] = true;
+  }
+  if (!any)
+    throw Error(Code::out_of_range, fmt::format("graph '{}' has no node in layers {}-{}", graph.name, first, last));
+
+  const auto role_here = [&](const Value& value) {
+    if (value.role == Role::weight || value.role == Role::state) return value.role;
+    if (!written[value.id]) return Role::input;
+    return value.role == Role::output || read_outside[value.id] ? Role::output : Role::temp;
+  };
+  Graph out(fmt::format("{}, layers {}-{}", graph.name, first, last), graph.symbols(), {}, {});
+  std::vector<ValueId> renumbered(n_values, k_none);
+  for (const Value& value : graph.values())
+    if (touched[value.id]) renumbered[value.id] = out.add_value(role_here(value), value.type, value.name);
+  const auto renumber = [&](std::vector<ValueId> ids) {
+    for (ValueId& id : ids)
+      if (id != k_none) id = renumbered[id];
+    return ids;
+  };
+  for (const Node& node : graph.nodes())
+    if (inside[node.id])
+      out.add_node_into(node.op, renumber(node.in), renumber(node.out), node.attrs, node.name, node.source_line);
+  return out;
+}
+
+Graph select_layers(const Graph& graph, const DumpOptions& options) {
+  if (!options.layer_begin && !options.layer_end) return graph;
+  return slice_layers(graph, options.layer_begin.value_or(0),
+                      options.layer_end.value_or(std::numeric_limits<std::uint32_t>::max()));
+}
+
+} // namespace seacliff::graph

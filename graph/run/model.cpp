@@ -1,0 +1,225 @@
+#include "graph/run/model.hpp"
+
+#include "core/base/log.hpp"
+#include "core/memory/memory_limit.hpp"
+#include "graph/passes/passes.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+namespace seacliff::graph {
+namespace {
+
+/// Graph sizes: one token, a few (several sequences, speculation), a prefill chunk.
+std::vector<std::int64_t> bucket_sizes(std::int64_t max_step) {
+  std::vector<std::int64_t> sizes;
+  for (const std::int64_t size : {std::int64_t{1}, std::int64_t{8}})
+    if (size < max_step) sizes.push_back(size);
+  sizes.push_back(max_step);
+  return sizes;
+}
+
+ModelOptions settle(ModelOptions options, const HParams& hp) {
+  const auto positive = [](std::int64_t value, const char* name) {
+    if (value < 1)
+      throw Error(Code::invalid_argument, fmt::format("{} is {}", name, value), "give a number of at least 1");
+  };
+  positive(options.max_ctx, "--ctx");
+  positive(options.n_slots, "the number of slots");
+  positive(options.max_step, "the step size");
+  positive(options.max_outputs, "the number of outputs");
+  if (options.max_ctx > hp.max_context) {
+    log::warn("model", "--ctx {} is more than the {} that the model was made for: using {}", options.max_ctx,
+              hp.max_context, hp.max_context);
+    options.max_ctx = hp.max_context;
+  }
+  options.max_step = std::min(options.max_step, std::max(options.max_ctx, options.n_slots));
+  options.max_outputs = std::min(options.max_outputs, options.max_step);
+  return options;
+}
+
+BuildOptions build_options(const ModelOptions& options, std::int64_t max_tokens) {
+  return {.max_tokens = max_tokens,
+          .max_outputs = std::min(options.max_outputs, max_tokens),
+          .n_slots = options.n_slots,
+          .max_ctx = options.max_ctx,
+          .rewind_rows = options.rewind_rows,
+          .act8 = !options.exact,
+          .kv8 = options.kv8,
+          .idx4 = options.idx4,
+          .cache_dtype = options.exact ? DType::f32 : DType::f16};
+}
+
+constexpr std::uint64_t k_page = 4096;
+std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + k_page - 1) / k_page * k_page; }
+
+} // namespace
+
+Model::Model(std::shared_ptr<Runtime> runtime, GgufFile file, const ModelOptions& options)
+    : runtime_(std::move(runtime)), file_(std::move(file)), hp_(hparams_from_gguf(file_)) {
+  options_ = settle(options, hp_);
+  slot_taken_.assign(static_cast<std::size_t>(options_.n_slots), false);
+  devices_ = runtime_->open_devices(options_.backends);
+  compile(TensorDirectory(file_, hp_));
+  plan_memory();
+  allocate();
+}
+
+void Model::compile(const TensorDirectory& tensors) {
+  PlaceOptions place;
+  place.devices = devices_;
+  place.deny = options_.deny;
+  place.op_id = [this](std::string_view op) { return runtime_->host().op_id(op); };
+  for (const std::int64_t size : bucket_sizes(options_.max_step)) {
+    const Graph graph = fold(build_deepseek4(hp_, tensors, build_options(options_, size)));
+    programs_.push_back({size, std::make_unique<StepProgram>(graph, place)});
+    if (states_.empty()) add_states(graph);
+  }
+  if (options_.strict && !placement().fallbacks.empty())
+    throw StrictRefusal(Code::failed_precondition, "refused by --strict: " + placement().summary(),
+                        "leave --strict away, or choose a --backend that runs every op");
+  log::info("model", "{}", placement().summary());
+}
+
+void Model::add_states(const Graph& graph) {
+  std::map<ValueId, std::int64_t> ratio_of_cache;
+  for (const Node& node : graph.nodes())
+    if (node.op == "compress") ratio_of_cache[node.in[5]] = node.attrs.get_int("ratio");
+  for (const Value& value : graph.values()) {
+    if (value.role != Role::state) continue;
+    StateTensor state;
+    state.name = value.name;
+    state.dtype = value.type.dtype;
+    state.rows = value.type.dims[1].max;
+    std::uint64_t elems = 1;
+    for (std::size_t d = 2; d < value.type.dims.size(); ++d)
+      elems *= static_cast<std::uint64_t>(value.type.dims[d].max);
+    state.row_bytes = row_bytes(state.dtype, elems);
+    const auto cache = ratio_of_cache.find(value.id);
+    state.ratio = cache == ratio_of_cache.end() ? 0 : cache->second;
+    states_.push_back(std::move(state));
+  }
+}
+
+void Model::plan_memory() {
+  const auto slots = static_cast<std::uint64_t>(options_.n_slots);
+  std::uint64_t rings = 0;
+  for (const StateTensor& state : states_) {
+    const std::uint64_t bytes = slots * static_cast<std::uint64_t>(state.rows) * state.row_bytes;
+    memory_.state += whole_pages(bytes);
+    if (state.ratio == 0) rings += bytes;
+  }
+  memory_.weights = file_.data_bytes();
+  memory_.checkpoints = rings * static_cast<std::uint64_t>(options_.checkpoints);
+  for (const Sized& sized : programs_) {
+    memory_.scratch = std::max(memory_.scratch, whole_pages(sized.program->scratch_bytes()));
+    memory_.io = std::max(memory_.io, whole_pages(sized.program->io_bytes()));
+  }
+  memory_.process = process_memory().rss;
+  const MemoryLimit limit = memory_limit();
+  log::info("model", "{}", memory_.summary(limit.total));
+  check_fit(memory_, limit.total);
+  if (memory_.total() > limit.total)
+    log::warn("model", "the weights do not stay in memory: parts of the file will be read again and again");
+}
+
+void Model::allocate() {
+  state_memory_ = HostBuffer(memory_.state, "caches");
+  scratch_memory_ = HostBuffer(memory_.scratch, "scratch");
+  io_memory_ = HostBuffer(memory_.io, "inputs and logits");
+  std::byte* at = state_memory_.data();
+  for (StateTensor& state : states_) {
+    state.data = at;
+    at += whole_pages(static_cast<std::uint64_t>(options_.n_slots * state.rows) * state.row_bytes);
+  }
+  const GgufTensor& any = file_.tensors().front();
+  const std::byte* file_base = any.data - any.offset;
+  weights_ = SharedMemory(devices_, file_base, file_.file_bytes(), true);
+  state_ = SharedMemory(devices_, state_memory_.data(), memory_.state, false);
+  scratch_ = SharedMemory(devices_, scratch_memory_.data(), memory_.scratch, false);
+  io_ = SharedMemory(devices_, io_memory_.data(), memory_.io, false);
+
+  const TensorDirectory tensors(file_, hp_);
+  std::map<std::string, Resident, std::less<>> states;
+  for (const StateTensor& state : states_)
+    states[state.name] = {&state_, static_cast<std::uint64_t>(state.data - state_memory_.data()),
+                          static_cast<std::uint64_t>(options_.n_slots * state.rows) * state.row_bytes};
+  const auto resident = [&](const Value& value) -> Resident {
+    if (value.role == Role::state) return states.at(value.name);
+    const GgufTensor& tensor = *tensors.find(value.name);
+    return {&weights_, tensor.offset, tensor.bytes};
+  };
+  for (Sized& sized : programs_) sized.program->bind(resident, io_, io_memory_.data(), scratch_);
+  symbols_ = {{1, 0, 0}, {2, 0, 0}}; // n_tokens, n_outputs: the builder's order
+}
+
+std::int64_t Model::take_slot() {
+  const auto free = std::find(slot_taken_.begin(), slot_taken_.end(), false);
+  if (free == slot_taken_.end())
+    throw Error(Code::resource_exhausted, fmt::format("all {} sequence slots are in use", options_.n_slots),
+                "end a session first, or give the model more slots");
+  *free = true;
+  return free - slot_taken_.begin();
+}
+
+StepProgram& Model::program_for(std::int64_t n_tokens) {
+  for (Sized& sized : programs_)
+    if (n_tokens <= sized.max_tokens) return *sized.program;
+  throw Error(Code::internal, fmt::format("a step of {} tokens", n_tokens)); // check_step has refused it
+}
+
+void Model::check_step(std::span<const Run> runs, std::span<const std::int32_t> out_rows) const {
+  std::int64_t n = 0;
+  std::set<std::int64_t> slots;
+  for (const Run& run : runs) {
+    n += static_cast<std::int64_t>(run.tokens.size());
+    if (run.slot < 0 || run.slot >= options_.n_slots || !slots.insert(run.slot).second)
+      throw Error(Code::invalid_argument, fmt::format("slot {} is out of range or given twice", run.slot));
+    const std::int64_t end = run.position + static_cast<std::int64_t>(run.tokens.size());
+    if (run.position < 0 || end > options_.max_ctx)
+      throw Error(Code::out_of_range, fmt::format("position {} is beyond the context of {}", end - 1, options_.max_ctx),
+                  "raise --ctx");
+    for (const std::int32_t token : run.tokens)
+      if (token < 0 || token >= hp_.n_vocab)
+        throw Error(Code::invalid_argument, fmt::format("token {} is not in the vocabulary of {}", token, hp_.n_vocab));
+  }
+  if (n < 1 || n > options_.max_step)
+    throw Error(Code::invalid_argument, fmt::format("a step of {} tokens; 1 to {} are possible", n, options_.max_step));
+  if (static_cast<std::int64_t>(out_rows.size()) > options_.max_outputs)
+    throw Error(Code::invalid_argument,
+                fmt::format("{} logit rows asked for; {} are possible", out_rows.size(), options_.max_outputs));
+  for (const std::int32_t row : out_rows)
+    if (row < 0 || row >= n) throw Error(Code::invalid_argument, fmt::format("logit row {} of {} tokens", row, n));
+}
+
+std::span<const float> Model::step(std::span<const Run> runs, std::span<const std::int32_t> out_rows) {
+  check_step(runs, out_rows);
+  std::int64_t n = 0;
+  for (const Run& run : runs) n += static_cast<std::int64_t>(run.tokens.size());
+  StepProgram& program = program_for(n);
+  auto* tokens = reinterpret_cast<std::int32_t*>(program.io("tokens"));
+  auto* pos = reinterpret_cast<std::int32_t*>(program.io("pos"));
+  auto* seq = reinterpret_cast<std::int32_t*>(program.io("seq"));
+  auto* rows = reinterpret_cast<std::int32_t*>(program.io("out_rows"));
+  std::int32_t i = 0;
+  for (const Run& run : runs) {
+    const std::int32_t first = i, last = i + static_cast<std::int32_t>(run.tokens.size()) - 1;
+    for (const std::int32_t token : run.tokens) {
+      tokens[i] = token;
+      pos[i] = static_cast<std::int32_t>(run.position) + (i - first);
+      seq[3 * i] = static_cast<std::int32_t>(run.slot);
+      seq[3 * i + 1] = first;
+      seq[3 * i + 2] = last;
+      ++i;
+    }
+  }
+  std::copy(out_rows.begin(), out_rows.end(), rows);
+  symbols_[0].value = n;
+  symbols_[1].value = static_cast<std::int64_t>(out_rows.size());
+  program.run(symbols_);
+  const auto* logits = reinterpret_cast<const float*>(program.io("logits"));
+  return {logits, out_rows.size() * static_cast<std::size_t>(hp_.n_vocab)};
+}
+
+} // namespace seacliff::graph

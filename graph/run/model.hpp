@@ -1,0 +1,111 @@
+// A model ready to run: weights mapped, graphs compiled, state allocated. Steps are ragged batches over slots.
+#pragma once
+
+#include "core/memory/host_buffer.hpp"
+#include "core/model/gguf.hpp"
+#include "core/model/hparams.hpp"
+#include "graph/build/builder.hpp"
+#include "graph/plan/memory.hpp"
+#include "graph/run/program.hpp"
+#include "graph/run/runtime.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace seacliff::graph {
+
+/// --strict met a plan with a fallback.
+struct StrictRefusal : Error {
+  using Error::Error;
+};
+
+struct ModelOptions {
+  std::string backends = "auto"; // --backend
+  std::vector<DenyRule> deny;
+  bool strict = false; // refuse a plan with any fallback: StrictRefusal
+  bool exact = false;  // float32 activations, float32 caches
+  bool kv8 = true, idx4 = true;
+  std::int64_t max_ctx = 4096;   // positions per slot; cut to what the model was made for
+  std::int64_t n_slots = 1;      // sequences with state
+  std::int64_t max_step = 512;   // tokens of one step
+  std::int64_t max_outputs = 64; // logit rows of one step
+  std::int64_t rewind_rows = 64; // tokens a slot goes back for free
+  std::int64_t checkpoints = 4;  // per slot, for going back further
+};
+
+/// One sequence's part of a step: tokens at positions `position`, `position`+1, ...
+struct Run {
+  std::int64_t slot = 0;
+  std::int64_t position = 0;
+  std::span<const std::int32_t> tokens;
+};
+
+/// A state tensor and where it lies in host memory.
+struct StateTensor {
+  std::string name; // "blk.02.window"
+  DType dtype = DType::f16;
+  std::int64_t rows = 0;       // per slot
+  std::uint64_t row_bytes = 0; // of one position
+  std::int64_t ratio = 0;      // 0: a ring over positions; else row p/ratio
+  std::byte* data = nullptr;   // [n_slots, rows, row_bytes]
+
+  std::byte* row(std::int64_t slot, std::int64_t r) const {
+    return data + (slot * rows + r) * static_cast<std::int64_t>(row_bytes);
+  }
+};
+
+/// Not thread-safe: one step at a time.
+class Model {
+public:
+  /// States the memory plan (log level info) before it allocates; throws Error(does_not_fit) with the numbers, or what
+  /// the file or the placement says.
+  Model(std::shared_ptr<Runtime> runtime, GgufFile file, const ModelOptions& options);
+
+  const GgufFile& file() const { return file_; }
+  const HParams& hparams() const { return hp_; }
+  const ModelOptions& options() const { return options_; } // as in force
+  const MemoryPlan& memory() const { return memory_; }
+  const Placement& placement() const { return programs_.back().program->placement(); }
+  const std::vector<StateTensor>& states() const { return states_; }
+  Runtime& runtime() { return *runtime_; }
+
+  /// A slot that nobody uses. Throws Error(resource_exhausted) when all are taken.
+  std::int64_t take_slot();
+  void free_slot(std::int64_t slot) { slot_taken_[static_cast<std::size_t>(slot)] = false; }
+
+  /// One step. Each slot at most once; total tokens <= max_step, `out_rows` (batch indices) at most max_outputs.
+  /// Returns the logits [out_rows, n_vocab], valid until the next step. Sessions keep the positions; this does not.
+  std::span<const float> step(std::span<const Run> runs, std::span<const std::int32_t> out_rows);
+
+private:
+  struct Sized {
+    std::int64_t max_tokens = 0;
+    std::unique_ptr<StepProgram> program;
+  };
+
+  void compile(const TensorDirectory& tensors);
+  void plan_memory();
+  void allocate();
+  void add_states(const Graph& graph);
+  void check_step(std::span<const Run> runs, std::span<const std::int32_t> out_rows) const;
+  StepProgram& program_for(std::int64_t n_tokens);
+
+  std::shared_ptr<Runtime> runtime_;
+  GgufFile file_;
+  ModelOptions options_;
+  HParams hp_;
+  MemoryPlan memory_;
+  HostBuffer state_memory_, scratch_memory_, io_memory_;
+  std::vector<StateTensor> states_;
+  std::vector<std::shared_ptr<plugins::Device>> devices_;
+  SharedMemory weights_, state_, scratch_, io_;
+  std::vector<Sized> programs_; // by max_tokens
+  std::vector<scf_dim> symbols_;
+  std::vector<bool> slot_taken_;
+};
+
+} // namespace seacliff::graph
