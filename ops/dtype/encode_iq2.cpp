@@ -11,26 +11,44 @@ namespace {
 
 using fit::SuperBlock;
 
-constexpr int k_groups = 8;                                    // per super-block, each with a scale of its own
-constexpr std::array<float, 3> k_levels{1.0f, 3.125f, 5.375f}; // grid values / 8
-constexpr std::array<float, 8> k_starts{5.6f, 5.0f, 4.5f, 4.1f, 3.7f, 3.3f, 2.8f, 2.2f}; // largest magnitude / scale
+constexpr int k_groups = 8;                                      // per super-block, each with a scale of its own
+constexpr std::array<float, 3> k_levels{1.0f, 3.125f, 5.375f};   // grid values / 8
+constexpr std::array<float, 4> k_starts{5.6f, 4.6f, 3.7f, 2.8f}; // largest magnitude / scale
 
 struct Halves {
   std::uint8_t low, high; // base-3 number of four elements, first element lowest
 };
 
-constexpr std::array<Halves, 256> k_halves = [] {
-  std::array<Halves, 256> halves{};
-  for (std::size_t e = 0; e < halves.size(); ++e) {
-    unsigned digits[2] = {0, 0}, power = 1;
-    for (unsigned j = 0; j < 4; ++j, power *= 3)
-      for (unsigned h = 0; h < 2; ++h) {
-        const unsigned magnitude = blocks::iq2xxs_grid[e] >> 8 * (4 * h + j) & 255;
-        digits[h] += power * (magnitude == 8 ? 0 : magnitude == 25 ? 1 : 2);
-      }
-    halves[e] = {static_cast<std::uint8_t>(digits[0]), static_cast<std::uint8_t>(digits[1])};
+constexpr Halves halves_of(std::uint64_t entry) {
+  unsigned digits[2] = {0, 0}, power = 1;
+  for (unsigned j = 0; j < 4; ++j, power *= 3)
+    for (unsigned h = 0; h < 2; ++h) {
+      const unsigned magnitude = entry >> 8 * (4 * h + j) & 255;
+      digits[h] += power * (magnitude == 8 ? 0 : magnitude == 25 ? 1 : 2);
+    }
+  return {static_cast<std::uint8_t>(digits[0]), static_cast<std::uint8_t>(digits[1])};
+}
+
+/// The codebook sorted by low half: `entry` and its `high` half; those of low half l are at first[l]..first[l+1]-1.
+struct Index {
+  std::array<std::uint8_t, 256> entry{}, high{};
+  std::array<std::uint16_t, 82> first{};
+};
+
+constexpr Index k_index = [] {
+  Index index;
+  unsigned at = 0;
+  for (unsigned low = 0; low < 81; ++low) {
+    index.first[low] = static_cast<std::uint16_t>(at);
+    for (unsigned e = 0; e < 256; ++e) {
+      const Halves halves = halves_of(blocks::iq2xxs_grid[e]);
+      if (halves.low != low) continue;
+      index.entry[at] = static_cast<std::uint8_t>(e);
+      index.high[at++] = halves.high;
+    }
   }
-  return halves;
+  index.first[81] = static_cast<std::uint16_t>(at);
+  return index;
 }();
 
 /// Four octets of elements that share a scale: magnitudes with an even number of minus signs taken off.
@@ -61,41 +79,62 @@ struct Group {
 
 using Entries = std::array<std::uint8_t, 4>;
 
-/// Costs of the 81 combinations of four elements at `scale`, less the constant part.
-void half_costs(const float* wx, const float* w, float scale, float (&cost)[81]) {
-  float level[4][3];
-  for (int j = 0; j < 4; ++j)
-    for (int k = 0; k < 3; ++k) {
-      const float magnitude = scale * k_levels[k];
-      level[j][k] = magnitude * (w[j] * magnitude - 2 * wx[j]);
+/// Costs of the 81 combinations of four elements at a scale, less the constant part.
+struct HalfCosts {
+  float cost[81];
+  float least = 0;
+  unsigned best = 0; // combination of the least cost
+
+  HalfCosts(const float* wx, const float* w, float scale) {
+    float level[4][3];
+    for (unsigned j = 0, power = 1; j < 4; ++j, power *= 3) {
+      for (int k = 0; k < 3; ++k) {
+        const float magnitude = scale * k_levels[k];
+        level[j][k] = magnitude * (w[j] * magnitude - 2 * wx[j]);
+      }
+      const unsigned second = level[j][1] < level[j][0] ? 1 : 0;
+      const unsigned k = level[j][2] < level[j][second] ? 2 : second;
+      best += power * k;
     }
-  float low[9], high[9];
-  for (int k = 0; k < 9; ++k) {
-    low[k] = level[0][k % 3] + level[1][k / 3];
-    high[k] = level[2][k % 3] + level[3][k / 3];
+    float low[9], high[9];
+    for (int k = 0; k < 9; ++k) {
+      low[k] = level[0][k % 3] + level[1][k / 3];
+      high[k] = level[2][k % 3] + level[3][k / 3];
+    }
+    for (int h = 0; h < 9; ++h)
+      for (int l = 0; l < 9; ++l) cost[9 * h + l] = low[l] + high[h];
+    least = cost[best];
   }
-  for (int h = 0; h < 9; ++h)
-    for (int l = 0; l < 9; ++l) cost[9 * h + l] = low[l] + high[h];
-}
+};
+
+struct Choice {
+  float cost = INFINITY;
+  unsigned entry = 0;
+
+  /// Tries the entries whose low half is `half`, unless none can win.
+  void consider(const HalfCosts& low, const HalfCosts& high, unsigned half) {
+    const float base = low.cost[half];
+    if (base + high.least >= cost) return;
+    for (unsigned at = k_index.first[half]; at < k_index.first[half + 1]; ++at) {
+      const float sum = base + high.cost[k_index.high[at]];
+      if (sum >= cost) continue;
+      cost = sum;
+      entry = k_index.entry[at];
+    }
+  }
+};
 
 /// The best entries at `scale`; returns the weighted squared error less the part that no choice can change.
 float search(const Group& group, float scale, Entries& entries) {
   float total = 0;
   for (int o = 0; o < 4; ++o) {
-    float low[81], high[81];
-    half_costs(&group.wx[8 * o], &group.w[8 * o], scale, low);
-    half_costs(&group.wx[8 * o + 4], &group.w[8 * o + 4], scale, high);
-    float least = INFINITY;
-    unsigned best = 0;
-    for (unsigned e = 0; e < 256; ++e) {
-      const float cost = low[k_halves[e].low] + high[k_halves[e].high];
-      if (cost < least) {
-        least = cost;
-        best = e;
-      }
-    }
-    entries[o] = static_cast<std::uint8_t>(best);
-    total += least;
+    const HalfCosts low(&group.wx[8 * o], &group.w[8 * o], scale);
+    const HalfCosts high(&group.wx[8 * o + 4], &group.w[8 * o + 4], scale);
+    Choice choice;
+    choice.consider(low, high, low.best); // a good bound first
+    for (unsigned half = 0; half < 81; ++half) choice.consider(low, high, half);
+    entries[o] = static_cast<std::uint8_t>(choice.entry);
+    total += choice.cost;
   }
   return total;
 }
