@@ -1,5 +1,5 @@
-// One line per subcommand; each lives in a file of its own. `add_NAME` registers options and help text with `app`; when
-// the user picks the subcommand, `action` becomes what to run, and its result the exit code.
+// One line per subcommand. Each registers itself and, when chosen, sets `action` to what runs it; the result of the
+// action is the exit code.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,6 +8,14 @@
 
 namespace seacliff::tools {
 
-void add_inspect(CLI::App& app, std::function<int()>& action);
+using Action = std::function<int()>;
+
+void add_run(CLI::App& app, Action& action);
+void add_logits(CLI::App& app, Action& action);
+void add_perplexity(CLI::App& app, Action& action);
+void add_backends(CLI::App& app, Action& action);
+void add_inspect(CLI::App& app, Action& action);
+void add_quantize(CLI::App& app, Action& action);
+void add_graph(CLI::App& app, Action& action);
 
 } // namespace seacliff::tools

@@ -33,7 +33,7 @@ public:
   }
   /// Returns once the word differs from `old`; returns the new value.
   std::uint32_t wait(std::uint32_t old, Patience patience) const {
-    for (std::uint32_t i = 0; i < 32; ++i) {
+    for (std::uint32_t i = 0; i < 256; ++i) {
       if (const std::uint32_t now = load(); now != old) return now;
       cpu_relax();
     }

@@ -1,7 +1,7 @@
 #include "graph/place/placement.hpp"
 
 #include "graph/ir/view.hpp"
-#include "graph/passes/decompose.hpp"
+#include "graph/passes/passes.hpp"
 
 #include <algorithm>
 #include <map>
@@ -41,6 +41,26 @@ std::vector<Answer> answers(const Graph& graph, const plugins::Device& device, c
   return result;
 }
 
+/// Decomposes the selected nodes and tells which node of `graph` each node of the result came from. Pieces stand where
+/// their parent stood and are called `<parent>.<suffix>`.
+struct Pieces {
+  Graph graph;
+  std::vector<std::uint32_t> parent;
+};
+Pieces split(const Graph& graph, const std::vector<bool>& selected) {
+  Pieces pieces;
+  pieces.graph =
+      decompose(graph, [&](const Graph&, const Node& node) { return node.id != k_none && selected[node.id]; });
+  const auto& made = pieces.graph.nodes();
+  for (const Node& node : graph.nodes()) {
+    const std::string prefix = node.name + ".";
+    do pieces.parent.push_back(node.id);
+    while (selected[node.id] && pieces.parent.size() < made.size() &&
+           made[pieces.parent.size()].name.starts_with(prefix));
+  }
+  return pieces;
+}
+
 bool is_composite(const Node& node) { return ops::find_schema(node.op)->composite(); }
 
 /// For each node of `graph`: the device that takes it whole, or that takes all pieces of its decomposition.
@@ -54,7 +74,7 @@ public:
       if (device_[node.id] == k_undecided) fail(node);
   }
 
-  bool decomposed(std::uint32_t node) const { return decomposed_[node]; }
+  const std::vector<bool>& decomposed() const { return decomposed_; }
   std::uint32_t device(std::uint32_t node) const { return device_[node]; }
   /// Why the most preferred device did not take the node whole.
   const std::string& preferred_reason(std::uint32_t node) const { return whole_.front()[node].reason; }
@@ -77,7 +97,7 @@ private:
   }
 
   void ask_pieces(std::uint32_t d, const std::vector<bool>& selected) {
-    const Decomposed pieces = decompose(graph_, [&](const Node& node) { return selected[node.id]; });
+    const Pieces pieces = split(graph_, selected);
     const auto claims = answers(pieces.graph, *opt_.devices[d], opt_);
     std::vector<bool> all(graph_.nodes().size(), true);
     for (const Node& piece : pieces.graph.nodes())
@@ -159,7 +179,7 @@ bool DenyRule::matches(std::string_view op_name, const plugins::Device& dev) con
 
 Placement place(const Graph& graph, const PlaceOptions& options) {
   const Decision decision(graph, options);
-  Decomposed pieces = decompose(graph, [&](const Node& node) { return decision.decomposed(node.id); });
+  Pieces pieces = split(graph, decision.decomposed());
 
   Placement placement;
   placement.graph = std::move(pieces.graph);
@@ -169,9 +189,9 @@ Placement place(const Graph& graph, const PlaceOptions& options) {
   placement.segments = cut(placement.device_of_node);
   for (const Node& node : graph.nodes()) {
     const std::uint32_t device = decision.device(node.id);
-    if (device == 0 && !decision.decomposed(node.id)) continue;
+    if (device == 0 && !decision.decomposed()[node.id]) continue;
     placement.fallbacks.push_back({node.op, node.name, placement.devices[device], decision.preferred_reason(node.id),
-                                   decision.decomposed(node.id)});
+                                   decision.decomposed()[node.id]});
   }
   count_edges(placement);
   return placement;

@@ -2,6 +2,7 @@
 
 #include "core/base/log.hpp"
 #include "core/memory/memory_limit.hpp"
+#include "graph/passes/passes.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -71,13 +72,13 @@ void Model::compile(const TensorDirectory& tensors) {
   place.deny = options_.deny;
   place.op_id = [this](std::string_view op) { return runtime_->host().op_id(op); };
   for (const std::int64_t size : bucket_sizes(options_.max_step)) {
-    const Graph graph = build_deepseek4(hp_, tensors, build_options(options_, size));
+    const Graph graph = fold(build_deepseek4(hp_, tensors, build_options(options_, size)));
     programs_.push_back({size, std::make_unique<StepProgram>(graph, place)});
     if (states_.empty()) add_states(graph);
   }
   if (options_.strict && !placement().fallbacks.empty())
-    throw Error(Code::failed_precondition, "refused by --strict: " + placement().summary(),
-                "leave --strict away, or choose a --backend that runs every op");
+    throw StrictRefusal(Code::failed_precondition, "refused by --strict: " + placement().summary(),
+                        "leave --strict away, or choose a --backend that runs every op");
   log::info("model", "{}", placement().summary());
 }
 

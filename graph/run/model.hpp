@@ -18,10 +18,15 @@
 
 namespace seacliff::graph {
 
+/// --strict met a plan with a fallback.
+struct StrictRefusal : Error {
+  using Error::Error;
+};
+
 struct ModelOptions {
   std::string backends = "auto"; // --backend
   std::vector<DenyRule> deny;
-  bool strict = false; // refuse a plan with any fallback: Error(failed_precondition)
+  bool strict = false; // refuse a plan with any fallback: StrictRefusal
   bool exact = false;  // float32 activations, float32 caches
   bool kv8 = true, idx4 = true;
   std::int64_t max_ctx = 4096;   // positions per slot; cut to what the model was made for
@@ -67,6 +72,7 @@ public:
   const Placement& placement() const { return programs_.back().program->placement(); }
   const std::vector<StateTensor>& states() const { return states_; }
   Runtime& runtime() { return *runtime_; }
+  std::uint32_t threads() const { return runtime_->team().size(); }
 
   /// A slot that nobody uses. Throws Error(resource_exhausted) when all are taken.
   std::int64_t take_slot();

@@ -23,9 +23,11 @@ Schema gather_rows_schema() {
       .outputs = {"rows"},
       .infer = [](Types in, const Attrs&) -> std::vector<ValueType> {
         Operands o("gather_rows", in);
-        const ValueType& table = o.bind(0, Kind::any, "V N");
+        const ValueType& table = o.bind(0, Kind::any, "V ... N");
         o.bind(1, Kind::i32, "T");
-        return {{table.dtype == DType::i32 ? DType::i32 : DType::f32, {o["T"], o["N"]}}};
+        std::vector<Dim> dims = table.dims;
+        dims.front() = o["T"];
+        return {{table.dtype == DType::i32 ? DType::i32 : DType::f32, std::move(dims)}};
       },
       .cost = [](Types in, Types out, const Attrs&) -> Cost {
         const double read = bytes(in[0]) * std::min(1.0, extent(out[0], 0) / extent(in[0], 0));

@@ -178,9 +178,12 @@ typedef struct scf_host { /* valid until close() returns */
   scf_status* (*status)(void* ctx, uint32_t code, scf_str message, const scf_kv* kv, uint32_t n_kv); /* [MT] */
   void (*status_free)(void* ctx, scf_status* status);                                                /* [MT] */
   uint32_t (*status_code)(void* ctx, const scf_status* status);                                      /* [MT] */
-  void (*log)(void* ctx, uint32_t level, scf_str component, scf_str message);                        /* [MT] */
+  scf_str (*status_message)(void* ctx, const scf_status* status);             /* [MT] lives as long as the status */
+  scf_status* (*status_clone)(void* ctx, const scf_status* status);           /* [MT] one failure, many waiters */
+  void (*log)(void* ctx, uint32_t level, scf_str component, scf_str message); /* [MT] */
   const uint32_t* log_level; /* relaxed read: skip formatting above it */
   uint32_t (*op_id)(void* ctx, scf_str domain, scf_str name, uint32_t version); /* [MT] 0: unknown to this host */
+  scf_str (*op_name)(void* ctx, uint32_t op_id); /* [MT] "scf.matmul", for reasons; empty: no such id. Static. */
   /* Runs fn on every worker of the team bound to `node_mask` (0: all nodes), the caller being worker 0; returns when
    * all have returned. Not reentrant. */
   scf_status* (*team_run)(void* ctx, uint64_t node_mask, void (*fn)(void* arg, scf_worker* worker), void* arg);
@@ -256,11 +259,12 @@ typedef struct scf_claim { /* plugin -> sink, one per node or fused group */
   double est_us;           /* 0: unknown */
 } scf_claim;
 
-typedef struct scf_requirements { // out
+typedef struct scf_requirements { /* out: the host sets h.size to what it has room for */
   scf_hdr h;
   uint64_t scratch_bytes, scratch_align; /* bound at instantiate; may be shared with programs that never run at once */
   uint64_t staging_bytes;
   uint32_t scratch_heap, reserved;
+  uint64_t launches, barriers; /* per submit, for people: kernel or team launches, full barriers; 0: unknown */
 } scf_requirements;
 
 typedef struct scf_binding { /* frozen */
@@ -346,6 +350,7 @@ typedef struct scf_queue_api {
   scf_status* (*sema_wait)(scf_sema*, uint64_t value, uint64_t timeout_ns); /* [MT] DEADLINE_EXCEEDED */
   scf_status* (*sema_signal)(scf_sema*, uint64_t value);                    /* [MT] from the host */
   void (*sema_fail)(scf_sema*, scf_status* cause);                          /* [MT] takes `cause` */
+  /* Waits, runs, signals. What fails on the way fails the signals; an error returned has failed them already. */
   scf_status* (*submit)(scf_queue*, scf_exec*, const scf_submit*);
   /* [optional] the host maps both sides and copies itself. */
   scf_status* (*copy)(scf_queue*, scf_slice dst, scf_slice src, const scf_submit*);
@@ -364,8 +369,10 @@ typedef struct scf_profile_record {
 typedef struct scf_profile_api { /* [optional] the host times whole submits */
   scf_hdr h;
   scf_status* (*begin)(scf_device*, uint32_t granularity);
+  /* `lost` counts since begin(). An exec is drained before it is freed. */
   scf_status* (*drain)(scf_device*, void (*sink)(void*, scf_exec*, const scf_profile_record*), void* user,
                        uint64_t* lost);
+  /* The same moment on both clocks; the host's is CLOCK_MONOTONIC. */
   scf_status* (*correlate)(scf_device*, uint64_t* device_ticks, uint64_t* host_ns, double* ns_per_tick);
   scf_status* (*end)(scf_device*);
 } scf_profile_api;

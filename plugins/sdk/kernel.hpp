@@ -60,8 +60,8 @@ struct Range {
 /// One member of the team that runs a kernel.
 class Worker {
 public:
-  /// `barrier` may be nullptr when count is 1.
-  Worker(scf_worker* worker, void (*barrier)(scf_worker*)) : worker_(worker), barrier_(barrier) {}
+  /// `meet`, the host's team_barrier, may be nullptr when count is 1.
+  Worker(scf_worker* worker, void (*meet)(scf_worker*)) : worker_(worker), barrier_(meet) {}
 
   std::uint32_t index() const { return worker_->index; }
   std::uint32_t count() const { return worker_->count; }

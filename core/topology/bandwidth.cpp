@@ -1,0 +1,97 @@
+#include "core/topology/bandwidth.hpp"
+
+#include "core/base/status.hpp"
+#include "core/memory/host_buffer.hpp"
+#include "core/topology/team.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+namespace seacliff {
+namespace {
+
+// 64 bytes: one cache line. The compiler splits it where the machine's registers are narrower.
+using Line = std::uint64_t __attribute__((vector_size(64)));
+constexpr std::size_t unroll = 8; // independent sums, so that the loads and not the additions limit
+
+[[gnu::always_inline]] inline std::uint64_t sum_lines(const Line* lines, std::size_t count) {
+  Line sums[unroll] = {};
+  std::size_t i = 0;
+  for (; i + unroll <= count; i += unroll) {
+    for (std::size_t k = 0; k < unroll; ++k) sums[k] += lines[i + k];
+  }
+  for (; i < count; ++i) sums[0] += lines[i];
+  std::uint64_t total = 0;
+  for (const Line& sum : sums) {
+    for (std::size_t lane = 0; lane < 8; ++lane) total += sum[lane];
+  }
+  return total;
+}
+
+std::uint64_t sum_plain(const Line* lines, std::size_t count) { return sum_lines(lines, count); }
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] std::uint64_t sum_avx2(const Line* lines, std::size_t count) { return sum_lines(lines, count); }
+[[gnu::target("avx512f")]] std::uint64_t sum_avx512(const Line* lines, std::size_t count) {
+  return sum_lines(lines, count);
+}
+#endif
+
+auto pick_sum() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return sum_avx512;
+  if (__builtin_cpu_supports("avx2")) return sum_avx2;
+#endif
+  return sum_plain;
+}
+
+struct Job {
+  using Clock = std::chrono::steady_clock;
+
+  std::byte* data;
+  std::size_t lines_per_worker;
+  std::uint32_t repeats;
+  std::uint64_t (*sum)(const Line*, std::size_t);
+  std::atomic<std::uint64_t> total{0};
+  double best_seconds = 0; // worker 0's
+
+  void work(scf_worker* worker) {
+    Line* mine = reinterpret_cast<Line*>(data) + worker->index * lines_per_worker;
+    std::memset(static_cast<void*>(mine), 1, lines_per_worker * sizeof(Line));
+    std::uint64_t sums = 0;
+    for (std::uint32_t i = 0; i < repeats; ++i) {
+      Team::barrier(worker);
+      const Clock::time_point start = Clock::now();
+      sums += sum(mine, lines_per_worker);
+      Team::barrier(worker);
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      if (worker->index == 0 && (i == 0 || seconds < best_seconds)) best_seconds = seconds;
+    }
+    total.fetch_add(sums, std::memory_order_relaxed);
+  }
+};
+
+} // namespace
+
+double measure_read_bandwidth(Team& team, const BandwidthOptions& options) {
+  const std::uint64_t lines = options.bytes / sizeof(Line) / team.size();
+  if (options.repeats == 0 || lines == 0) {
+    throw Error(Code::invalid_argument,
+                fmt::format("a bandwidth test of {} bytes, {} repeats and {} workers measures nothing", options.bytes,
+                            options.repeats, team.size()));
+  }
+  const std::uint64_t used = lines * team.size() * sizeof(Line);
+  HostBuffer buffer(used, "the memory bandwidth test");
+  Job job{buffer.data(), static_cast<std::size_t>(lines), options.repeats, pick_sum()};
+  team.run([](void* arg, scf_worker* worker) { static_cast<Job*>(arg)->work(worker); }, &job);
+  // Every byte was 1: a sum that the compiler or a race has spoiled must not pass for a measurement.
+  const std::uint64_t expected = used / sizeof(std::uint64_t) * options.repeats * 0x0101010101010101u;
+  if (job.total.load() != expected) throw Error(Code::internal, "the memory bandwidth test read wrong data");
+  return static_cast<double>(used) / std::max(job.best_seconds, 1e-9) / 1e9;
+}
+
+} // namespace seacliff

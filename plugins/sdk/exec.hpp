@@ -1,0 +1,265 @@
+// A segment with its memory bound, ready to run. All arrays are made here, once; a step patches the few operands that
+// changed (new addresses, new values of symbols) and walks the nodes.
+#pragma once
+
+#include <seacliff/sdk/host_memory.hpp>
+#include <seacliff/sdk/segment.hpp>
+
+#include <chrono>
+#include <vector>
+
+namespace seacliff::sdk {
+
+class Exec;
+
+/// Monotonic nanoseconds: device ticks of the adapter.
+inline std::uint64_t clock_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
+}
+
+/// Records of the runs since the last drain; memory is taken at begin() only. Used by one thread at a time.
+class ProfileLog {
+public:
+  struct Item {
+    const Exec* exec = nullptr;
+    std::uint32_t first_node = 0, n_nodes = 0;
+    std::uint64_t t0 = 0, t1 = 0;
+  };
+
+  void begin(std::uint32_t granularity) {
+    items_.clear();
+    items_.reserve(granularity == SCF_PROFILE_OFF ? 0 : k_capacity);
+    lost_ = 0;
+    granularity_ = granularity;
+  }
+  void end() {
+    granularity_ = SCF_PROFILE_OFF;
+    items_ = {};
+  }
+  void add(const Item& item) {
+    if (items_.size() < k_capacity)
+      items_.push_back(item);
+    else
+      ++lost_;
+  }
+  void clear() { items_.clear(); }
+
+  const std::vector<Item>& items() const { return items_; }
+  std::uint64_t lost() const { return lost_; }
+  std::uint32_t granularity() const { return granularity_; }
+
+private:
+  static constexpr std::size_t k_capacity = 1 << 16;
+
+  std::vector<Item> items_;
+  std::uint64_t lost_ = 0;
+  std::uint32_t granularity_ = SCF_PROFILE_OFF;
+};
+
+/// Throws Failure(invalid_argument) that names a WEIGHT or STATE without a binding, or a slice that is too small.
+class Exec {
+public:
+  Exec(const scf_host* host, const Segment& segment, const scf_bindings& bindings)
+      : host_(host), segment_(&segment), bound_(segment.values().size()), io_of_(segment.values().size(), k_not_io),
+        users_(segment.values().size()) {
+    for (std::uint64_t i = 0; i < bindings.n_items; ++i) bind_fixed(bindings.items[i]);
+    if (bindings.scratch.bytes < segment.scratch_bytes())
+      throw Failure(SCF_INVALID_ARGUMENT, "the scratch bound is smaller than required",
+                    {{"need", static_cast<std::int64_t>(segment.scratch_bytes())},
+                     {"free", static_cast<std::int64_t>(bindings.scratch.bytes)}});
+    scratch_ = HostBuffer::address(bindings.scratch);
+    make_tensors();
+    make_calls();
+  }
+  Exec(const Exec&) = delete;
+  Exec& operator=(const Exec&) = delete;
+
+  static Exec* of(scf_exec* handle) { return reinterpret_cast<Exec*>(handle); }
+  scf_exec* handle() { return reinterpret_cast<scf_exec*>(this); }
+
+  /// Per step: symbols and small inputs and outputs. Throws Failure that names what is missing or too small.
+  void bind_step(const scf_submit& submit) {
+    ++step_;
+    for (Symbol& symbol : symbols_) bind_symbol(symbol, submit);
+    for (std::uint64_t i = 0; i < submit.n_io; ++i) bind_io(submit.io[i]);
+    for (const Io& io : io_) {
+      if (io.step != step_) throw Failure(SCF_INVALID_ARGUMENT, unbound(io.value));
+      if (io.bytes < bytes_now(users_[io.value].front())) throw Failure(SCF_INVALID_ARGUMENT, too_small(io.value));
+    }
+  }
+
+  /// One launch of the team for all nodes. Throws Failure when the team is larger than the segment was compiled for.
+  void run(ProfileLog& profile) {
+    const std::uint32_t size = host_->team_size(host_->ctx, 0);
+    if (size > segment_->workers())
+      throw Failure(SCF_FAILED_PRECONDITION, "the worker team has grown since the program was compiled");
+    Launch launch{this, profile.granularity() != SCF_PROFILE_OFF ? &profile : nullptr};
+    check(host_, host_->team_run(host_->ctx, 0, &Exec::work, &launch));
+  }
+
+private:
+  struct Patch {
+    std::uint32_t operand, axis;
+  };
+  struct Symbol {
+    std::uint32_t sym;
+    std::int64_t max;
+    std::vector<Patch> patches;
+    std::int64_t value; // what the tensors hold now
+  };
+  struct Io {
+    std::uint32_t value;
+    std::byte* data = nullptr; // what the tensors hold now
+    std::uint64_t bytes = 0;
+    std::uint64_t step = 0; // the last one that bound it
+  };
+  struct Launch {
+    Exec* exec;
+    ProfileLog* profile; // nullptr: off
+  };
+
+  static constexpr std::uint32_t k_not_io = ~std::uint32_t{0};
+
+  std::string unbound(std::uint32_t value) const {
+    return "nothing is bound to '" + segment_->values()[value].name + "'";
+  }
+  std::string too_small(std::uint32_t value) const {
+    return "the slice bound to '" + segment_->values()[value].name + "' is too small";
+  }
+
+  void bind_fixed(const scf_binding& binding) {
+    const auto& values = segment_->values();
+    if (binding.value >= values.size()) throw Failure(SCF_INVALID_ARGUMENT, "a binding names no value of the segment");
+    const SegmentValue& value = values[binding.value];
+    if (value.layout == 0 && binding.slice.bytes < value.bytes)
+      throw Failure(SCF_INVALID_ARGUMENT, too_small(binding.value));
+    bound_[binding.value] = HostBuffer::address(binding.slice);
+  }
+
+  void make_tensors() {
+    const auto& values = segment_->values();
+    for (const SegmentSymbol& symbol : segment_->symbols()) symbols_.push_back({symbol.sym, symbol.max, {}, -1});
+    for (const std::uint32_t id : segment_->operands()) {
+      Tensor tensor;
+      if (id != SCF_NONE) {
+        const SegmentValue& value = values[id];
+        tensor.dtype = value.dtype;
+        tensor.rank = value.rank;
+        std::copy_n(value.dims, value.rank, tensor.dims);
+        tensor.data = fixed_address(id, value);
+        const auto operand = static_cast<std::uint32_t>(tensors_.size());
+        for (std::uint32_t axis = 0; axis < value.rank; ++axis)
+          if (value.syms[axis] != 0) symbol_of(value.syms[axis]).patches.push_back({operand, axis});
+        if (is_io(value) && io_of_[id] == k_not_io) {
+          io_of_[id] = static_cast<std::uint32_t>(io_.size());
+          io_.push_back({id});
+        }
+        users_[id].push_back(operand);
+      }
+      tensors_.push_back(tensor);
+    }
+  }
+
+  static bool is_io(const SegmentValue& value) { return value.role == SCF_ROLE_INPUT || value.role == SCF_ROLE_OUTPUT; }
+
+  /// nullptr for what each step binds.
+  void* fixed_address(std::uint32_t id, const SegmentValue& value) const {
+    if (is_io(value)) return nullptr;
+    if (value.role == SCF_ROLE_TEMP) return scratch_ + value.scratch_offset;
+    if (bound_[id] == nullptr) throw Failure(SCF_INVALID_ARGUMENT, unbound(id));
+    return bound_[id];
+  }
+
+  Symbol& symbol_of(std::uint32_t sym) {
+    return *std::find_if(symbols_.begin(), symbols_.end(), [&](const Symbol& symbol) { return symbol.sym == sym; });
+  }
+
+  void make_calls() {
+    for (const SegmentNode& node : segment_->nodes()) {
+      const std::span<const Tensor> operands(tensors_.data() + node.first_operand, node.n_in + node.n_out);
+      calls_.push_back({operands.first(node.n_in), operands.subspan(node.n_in),
+                        std::span(scratch_ + node.scratch_offset, node.scratch_bytes)});
+    }
+  }
+
+  std::uint64_t bytes_now(std::uint32_t operand) const {
+    const Tensor& tensor = tensors_[operand];
+    return static_cast<std::uint64_t>(tensor.rows()) * tensor.row_stride();
+  }
+
+  void bind_symbol(Symbol& symbol, const scf_submit& submit) {
+    const std::span dims(submit.dims, submit.n_dims);
+    const auto found =
+        std::find_if(dims.begin(), dims.end(), [&](const scf_dim& dim) { return dim.sym == symbol.sym; });
+    if (found == dims.end() || found->value < 0 || found->value > symbol.max)
+      throw Failure(SCF_INVALID_ARGUMENT, "symbol " + std::to_string(symbol.sym) +
+                                              (found == dims.end() ? " has no value" : " is outside its range"));
+    if (found->value == symbol.value) return;
+    symbol.value = found->value;
+    for (const Patch& patch : symbol.patches) tensors_[patch.operand].dims[patch.axis] = found->value;
+  }
+
+  void bind_io(const scf_binding& binding) {
+    if (binding.value >= io_of_.size() || !is_io(segment_->values()[binding.value]))
+      throw Failure(SCF_INVALID_ARGUMENT, "a step binds a value that is neither input nor output");
+    if (io_of_[binding.value] == k_not_io) return; // no node of the segment uses it
+    Io& io = io_[io_of_[binding.value]];
+    io.step = step_;
+    io.bytes = binding.slice.bytes;
+    std::byte* data = HostBuffer::address(binding.slice);
+    if (io.data == data) return;
+    io.data = data;
+    for (const std::uint32_t operand : users_[binding.value]) tensors_[operand].data = data;
+  }
+
+  static void work(void* arg, scf_worker* raw) {
+    const Launch& launch = *static_cast<const Launch*>(arg);
+    const Worker worker(raw, launch.exec->host_->team_barrier);
+    if (launch.profile != nullptr && worker.index() == 0)
+      launch.exec->walk_timed(worker, *launch.profile);
+    else
+      launch.exec->walk(worker);
+  }
+
+  void walk(const Worker& worker) const {
+    const auto& nodes = segment_->nodes();
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes[i].barrier_before) worker.barrier();
+      nodes[i].kernel->run(calls_[i], worker);
+    }
+  }
+
+  /// As walk, on worker 0; a node's time ends when the barrier behind it, if any, has been passed.
+  void walk_timed(const Worker& worker, ProfileLog& profile) const {
+    const auto& nodes = segment_->nodes();
+    const bool per_node = profile.granularity() >= SCF_PROFILE_GROUP;
+    const std::uint64_t begin = clock_ns();
+    std::uint64_t t0 = begin;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      nodes[i].kernel->run(calls_[i], worker);
+      if (i + 1 < nodes.size() && nodes[i + 1].barrier_before) worker.barrier();
+      if (!per_node) continue;
+      const std::uint64_t t1 = clock_ns();
+      profile.add({this, nodes[i].id, 1, t0, t1});
+      t0 = t1;
+    }
+    if (!per_node && !nodes.empty())
+      profile.add({this, nodes.front().id, static_cast<std::uint32_t>(nodes.size()), begin, clock_ns()});
+  }
+
+  const scf_host* host_;
+  const Segment* segment_;
+  std::byte* scratch_ = nullptr;
+  std::vector<std::byte*> bound_;                 // by value: WEIGHT and STATE
+  std::vector<std::uint32_t> io_of_;              // by value: index in io_
+  std::vector<std::vector<std::uint32_t>> users_; // by value: its operands
+  std::vector<Tensor> tensors_;                   // by operand
+  std::vector<Symbol> symbols_;
+  std::vector<Io> io_;
+  std::vector<KernelCall> calls_; // by node
+  std::uint64_t step_ = 0;
+};
+
+} // namespace seacliff::sdk

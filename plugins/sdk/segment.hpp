@@ -1,0 +1,256 @@
+// A compiled segment: kernels in program order, operands flattened, temporaries placed, barriers only where one node
+// touches what another of the same phase has written.
+#pragma once
+
+#include <seacliff/sdk/device.hpp>
+#include <seacliff/sdk/scratch.hpp>
+
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace seacliff::sdk {
+
+/// The catalogue of one device by op id of the host. Several entries may name one op: the first that takes a node wins.
+class Catalogue {
+public:
+  Catalogue(const scf_host* host, std::span<const KernelEntry> entries) : host_(host) {
+    for (const KernelEntry& entry : entries) {
+      const std::uint32_t op = host->op_id(host->ctx, str("scf"), str(entry.op), 1);
+      if (op == 0) continue; // this host has no such op, so no graph of it has
+      if (by_op_.size() <= op) by_op_.resize(op + 1);
+      by_op_[op].push_back(&entry);
+    }
+  }
+
+  struct Answer {
+    const KernelEntry* entry = nullptr; // nullptr: declined
+    Claim claim;
+  };
+
+  /// Pure. The reason of the first entry that was asked stands when all decline.
+  Answer ask(const scf_graph_view& graph, const scf_node& node) const {
+    if (node.op >= by_op_.size() || by_op_[node.op].empty())
+      return {nullptr, Claim::no("no kernel for " + op_name(node.op))};
+    Answer refusal;
+    for (const KernelEntry* entry : by_op_[node.op]) {
+      Claim claim = entry->claim(NodeView(&graph, &node, entry->op));
+      if (claim.level != SCF_CLAIM_NO) return {entry, std::move(claim)};
+      if (refusal.claim.reason.empty()) refusal.claim = std::move(claim);
+    }
+    if (refusal.claim.reason.empty()) refusal.claim.reason = "the kernel for " + op_name(node.op) + " declines";
+    return refusal;
+  }
+
+private:
+  std::string op_name(std::uint32_t op) const {
+    const std::string_view name = view(host_->op_name(host_->ctx, op));
+    return name.empty() ? "op " + std::to_string(op) : std::string(name);
+  }
+
+  const scf_host* host_;
+  std::vector<std::vector<const KernelEntry*>> by_op_;
+};
+
+/// What run time needs to know of a value.
+struct SegmentValue {
+  std::uint32_t role = 0, layout = 0, rank = 0;
+  DType dtype = DType::f32;
+  std::int64_t dims[SCF_MAX_RANK] = {}; // maxima
+  std::uint32_t syms[SCF_MAX_RANK] = {};
+  std::uint64_t bytes = 0;          // at the maxima
+  std::uint64_t scratch_offset = 0; // of a TEMP
+  std::string name;
+  bool used = false;
+};
+
+struct SegmentNode {
+  std::unique_ptr<Kernel> kernel;
+  std::uint32_t id = 0;
+  std::uint32_t first_operand = 0, n_in = 0, n_out = 0;
+  std::uint64_t scratch_offset = 0, scratch_bytes = 0;
+  bool barrier_before = false;
+};
+
+/// A symbol that some operand uses, with the largest value that fits all of them.
+struct SegmentSymbol {
+  std::uint32_t sym = 0;
+  std::int64_t max = std::numeric_limits<std::int64_t>::max();
+};
+
+/// Throws Failure: invalid_argument for a malformed view, unimplemented (detail "node") for a node no kernel takes.
+class Segment {
+public:
+  Segment(const scf_graph_view& graph, const Catalogue& catalogue, std::uint32_t workers) : workers_(workers) {
+    read_values(graph);
+    for (std::uint32_t i = 0; i < graph.n_nodes; ++i)
+      add_node(graph, strided(graph.nodes, graph.node_stride, i), catalogue);
+    place(assign_phases());
+  }
+
+  const std::vector<SegmentValue>& values() const { return values_; }
+  const std::vector<SegmentNode>& nodes() const { return nodes_; }
+  const std::vector<std::uint32_t>& operands() const { return operands_; } // value ids, inputs then outputs per node
+  const std::vector<SegmentSymbol>& symbols() const { return symbols_; }
+  std::uint32_t workers() const { return workers_; }
+  std::uint64_t scratch_bytes() const { return scratch_bytes_; }
+  std::uint64_t barriers() const { return barriers_; }
+
+private:
+  static constexpr std::uint64_t k_align = 64;
+
+  void read_values(const scf_graph_view& graph) {
+    values_.resize(graph.n_values);
+    for (std::uint32_t id = 0; id < graph.n_values; ++id) {
+      const scf_value& from = strided(graph.values, graph.value_stride, id);
+      SegmentValue& to = values_[id];
+      to.name = std::string(view(from.name));
+      to.role = from.role;
+      to.layout = from.layout;
+      const DTypeInfo* info = find_dtype(from.dtype);
+      if (info == nullptr || from.rank == 0 || from.rank > SCF_MAX_RANK)
+        throw Failure(SCF_INVALID_ARGUMENT, "value '" + to.name + "' has an unknown format or rank");
+      to.dtype = info->dtype;
+      to.rank = from.rank;
+      std::copy_n(from.dims, from.rank, to.dims);
+      std::copy_n(from.dim_sym, from.rank, to.syms);
+      to.bytes = max_bytes(to, *info);
+    }
+  }
+
+  static std::uint64_t max_bytes(const SegmentValue& value, const DTypeInfo& info) {
+    std::uint64_t bytes = info.block_bytes;
+    for (std::uint32_t axis = 0; axis < value.rank; ++axis) {
+      const std::int64_t dim = value.dims[axis];
+      const bool inner = axis + 1 == value.rank;
+      const bool whole = !inner || (dim % info.block_elems == 0 && (info.block_elems == 1 || value.syms[axis] == 0));
+      if (dim < 0 || !whole ||
+          __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(inner ? dim / info.block_elems : dim), &bytes))
+        throw Failure(SCF_INVALID_ARGUMENT,
+                      "dimension " + std::to_string(axis) + " of value '" + value.name + "' is out of range");
+    }
+    return bytes;
+  }
+
+  void add_node(const scf_graph_view& graph, const scf_node& node, const Catalogue& catalogue) {
+    check_operands(graph, node);
+    const Catalogue::Answer answer = catalogue.ask(graph, node);
+    const auto refuse = [&](const std::string& why) {
+      throw Failure(SCF_UNIMPLEMENTED, "node '" + std::string(view(node.name)) + "': " + why,
+                    {{"node", std::int64_t{node.id}}});
+    };
+    if (answer.entry == nullptr) refuse(answer.claim.reason);
+    SegmentNode made;
+    made.kernel = answer.entry->make(NodeView(&graph, &node, answer.entry->op));
+    if (made.kernel == nullptr) refuse("the kernel that claimed it could not be made");
+    made.id = node.id;
+    made.first_operand = static_cast<std::uint32_t>(operands_.size());
+    made.n_in = node.n_in;
+    made.n_out = node.n_out;
+    made.scratch_bytes = align_up(made.kernel->scratch_bytes(workers_), k_align);
+    operands_.insert(operands_.end(), node.in, node.in + node.n_in);
+    operands_.insert(operands_.end(), node.out, node.out + node.n_out);
+    for (std::size_t i = made.first_operand; i < operands_.size(); ++i)
+      if (operands_[i] != SCF_NONE) use(values_[operands_[i]]);
+    nodes_.push_back(std::move(made));
+  }
+
+  static void check_operands(const scf_graph_view& graph, const scf_node& node) {
+    const auto broken = [&](std::uint32_t id) { return id >= graph.n_values && id != SCF_NONE; };
+    if (std::any_of(node.in, node.in + node.n_in, broken) || std::any_of(node.out, node.out + node.n_out, broken))
+      throw Failure(SCF_INVALID_ARGUMENT,
+                    "node '" + std::string(view(node.name)) + "' has an operand that is no value");
+  }
+
+  void use(SegmentValue& value) {
+    value.used = true;
+    for (std::uint32_t axis = 0; axis < value.rank; ++axis) {
+      if (value.syms[axis] == 0) continue;
+      auto same = [&](const SegmentSymbol& symbol) { return symbol.sym == value.syms[axis]; };
+      auto found = std::find_if(symbols_.begin(), symbols_.end(), same);
+      if (found == symbols_.end()) found = symbols_.insert(symbols_.end(), {value.syms[axis]});
+      found->max = std::min(found->max, value.dims[axis]);
+    }
+  }
+
+  std::span<const std::uint32_t> inputs(const SegmentNode& node) const {
+    return std::span(operands_).subspan(node.first_operand, node.n_in);
+  }
+  std::span<const std::uint32_t> outputs(const SegmentNode& node) const {
+    return std::span(operands_).subspan(node.first_operand + node.n_in, node.n_out);
+  }
+
+  /// The phase of each node. A node opens a new phase when it touches what its phase has written or writes what its
+  /// phase has read; nodes of one phase run without a barrier between them.
+  std::vector<std::uint32_t> assign_phases() {
+    constexpr std::uint32_t never = ~std::uint32_t{0};
+    std::vector<std::uint32_t> read(values_.size(), never), written(values_.size(), never);
+    std::vector<std::uint32_t> phases;
+    std::uint32_t phase = 0;
+    for (SegmentNode& node : nodes_) {
+      const auto conflict = [&](std::uint32_t id) { return id != SCF_NONE && written[id] == phase; };
+      const auto overwrites = [&](std::uint32_t id) {
+        return id != SCF_NONE && (written[id] == phase || read[id] == phase);
+      };
+      const auto in = inputs(node), out = outputs(node);
+      node.barrier_before = std::any_of(in.begin(), in.end(), conflict) || //
+                            std::any_of(out.begin(), out.end(), overwrites);
+      if (node.barrier_before) {
+        ++phase;
+        ++barriers_;
+      }
+      for (const std::uint32_t id : in)
+        if (id != SCF_NONE) read[id] = phase;
+      for (const std::uint32_t id : out)
+        if (id != SCF_NONE) written[id] = phase;
+      phases.push_back(phase);
+    }
+    return phases;
+  }
+
+  /// Scratch: the temporaries by lifetime, in phases, then the kernels' own, side by side within a phase.
+  void place(const std::vector<std::uint32_t>& phases) {
+    std::vector<Lifetime> lifetimes;
+    std::vector<std::uint32_t> owner;                          // value of each lifetime
+    std::vector<std::uint32_t> slot(values_.size(), SCF_NONE); // lifetime of each value
+    for (std::size_t n = 0; n < nodes_.size(); ++n) {
+      for (const std::uint32_t id : inputs(nodes_[n])) {
+        if (id == SCF_NONE || values_[id].role != SCF_ROLE_TEMP) continue;
+        if (slot[id] == SCF_NONE)
+          throw Failure(SCF_INVALID_ARGUMENT, "temporary '" + values_[id].name + "' is read before it is written");
+        lifetimes[slot[id]].last = phases[n];
+      }
+      for (const std::uint32_t id : outputs(nodes_[n])) {
+        if (id == SCF_NONE || values_[id].role != SCF_ROLE_TEMP) continue;
+        if (slot[id] == SCF_NONE) {
+          slot[id] = static_cast<std::uint32_t>(lifetimes.size());
+          lifetimes.push_back({values_[id].bytes, phases[n], phases[n], 0});
+          owner.push_back(id);
+        }
+        lifetimes[slot[id]].last = phases[n];
+      }
+    }
+    const std::uint64_t temporaries = plan_scratch(lifetimes, k_align);
+    for (std::size_t i = 0; i < lifetimes.size(); ++i) values_[owner[i]].scratch_offset = lifetimes[i].offset;
+
+    std::uint64_t in_phase = 0, most = 0;
+    for (SegmentNode& node : nodes_) {
+      if (node.barrier_before) in_phase = 0;
+      node.scratch_offset = temporaries + in_phase;
+      in_phase += node.scratch_bytes;
+      most = std::max(most, in_phase);
+    }
+    scratch_bytes_ = temporaries + most;
+  }
+
+  std::uint32_t workers_;
+  std::vector<SegmentValue> values_;
+  std::vector<SegmentNode> nodes_;
+  std::vector<std::uint32_t> operands_;
+  std::vector<SegmentSymbol> symbols_;
+  std::uint64_t scratch_bytes_ = 0, barriers_ = 0;
+};
+
+} // namespace seacliff::sdk

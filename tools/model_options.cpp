@@ -1,0 +1,65 @@
+#include "tools/model_options.hpp"
+
+#include "core/base/log.hpp"
+
+#include <fstream>
+#include <sstream>
+
+namespace seacliff::tools {
+
+graph::ModelOptions CommonOptions::model_options() const {
+  graph::ModelOptions options;
+  options.backends = backends;
+  for (const std::string& rule : deny) options.deny.push_back(graph::DenyRule::parse(rule));
+  options.strict = strict;
+  options.exact = exact;
+  options.kv8 = kv8;
+  options.idx4 = idx4;
+  if (ctx != 0) options.max_ctx = ctx;
+  return options;
+}
+
+void add_common_options(CLI::App& command, CommonOptions& o) {
+  command.add_option("-m,--model", o.model, "GGUF file")->required();
+  command
+      .add_option("--backend", o.backends, "auto, cpu, reference, a device id, or a comma list in order of preference")
+      ->capture_default_str();
+  command.add_option("--plugin", o.plugins, "a backend library, manifest or folder to load as well");
+  command.add_option("--threads", o.threads, "workers (default: one per physical core)")->check(CLI::Range(1u, 4096u));
+  command.add_option("--ctx", o.ctx, "context in tokens")->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
+  command.add_flag("--exact", o.exact, "float32 activations and caches");
+  const std::map<std::string, bool> words{{"on", true}, {"off", false}};
+  command.add_option("--kv8", o.kv8, "E4M3 round trip of cached rows, as in training (on|off)")
+      ->transform(CLI::CheckedTransformer(words))
+      ->default_str("on");
+  command.add_option("--idx4", o.idx4, "E2M1 round trip in the indexer, as in training (on|off)")
+      ->transform(CLI::CheckedTransformer(words))
+      ->default_str("on");
+  command.add_option("--deny", o.deny, "OP@DEVICE: never run that op there");
+  command.add_flag("--strict", o.strict, "exit with 3 rather than fall back to another device or decomposition");
+  command.add_option("--isa", o.isa, "instruction set of the cpu backend, by name");
+  command.add_flag("-v,--verbose", o.verbose, "print the placement and the memory plan");
+}
+
+LoadedModel load_model(const CommonOptions& common, const graph::ModelOptions& options, bool with_tokenizer) {
+  if (common.verbose) log::set_level(SCF_LOG_INFO);
+  GgufFile file = GgufFile::open(common.model);
+  LoadedModel loaded;
+  if (with_tokenizer) loaded.tokenizer = std::make_unique<Tokenizer>(Tokenizer::from_gguf(file));
+  auto runtime = std::make_shared<graph::Runtime>(common.runtime());
+  loaded.model = std::make_unique<graph::Model>(std::move(runtime), std::move(file), options);
+  const graph::Placement& placement = loaded.model->placement();
+  if (!placement.fallbacks.empty() && !common.verbose) fmt::print(stderr, "{}\n", placement.summary());
+  return loaded;
+}
+
+std::string read_text_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw Error(Code::not_found, fmt::format("cannot open '{}'", path), "check the path");
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (in.bad()) throw Error(Code::data_loss, fmt::format("cannot read '{}'", path));
+  return std::move(text).str();
+}
+
+} // namespace seacliff::tools
