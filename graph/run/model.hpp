@@ -72,6 +72,7 @@ public:
   const Placement& placement() const { return programs_.back().program->placement(); }
   const std::vector<StateTensor>& states() const { return states_; }
   Runtime& runtime() { return *runtime_; }
+  std::uint32_t threads() const { return runtime_->team().size(); }
 
   /// A slot that nobody uses. Throws Error(resource_exhausted) when all are taken.
   std::int64_t take_slot();
