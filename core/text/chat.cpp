@@ -229,28 +229,31 @@ std::string tool_schema(std::string_view json) {
 
 namespace {
 
-/// Splits at the first </think>; a <think> at the front is dropped.
+/// Thinking: what comes before the first </think> is reasoning.
 void split_reasoning(std::string_view text, bool thinking, Answer& out) {
   if (text.starts_with(special::think)) text.remove_prefix(special::think.size());
   const std::size_t end = text.find(special::end_think);
-  if (end != std::string_view::npos) {
+  if (!thinking) {
+    out.content = text;
+  } else if (end == std::string_view::npos) {
+    out.reasoning = text;
+  } else {
     out.reasoning = text.substr(0, end);
     out.content = text.substr(end + special::end_think.size());
-  } else {
-    (thinking ? out.reasoning : out.content) = text;
   }
 }
 
 } // namespace
 
-Answer parse_answer(std::string_view text, bool thinking) {
+Answer parse_answer(std::string_view text, bool thinking, bool tools) {
   Answer out;
+  thinking |= text.starts_with(special::think);
   std::size_t from = 0; // calls count from here on
   if (thinking) {
     const std::size_t end = text.rfind(special::end_think);
     from = end == std::string_view::npos ? text.size() : end + special::end_think.size();
   }
-  const auto start = find_tool_calls(text.substr(from));
+  const auto start = tools ? find_tool_calls(text.substr(from)) : std::nullopt;
   if (!start) {
     split_reasoning(text, thinking, out);
     return out;

@@ -70,8 +70,9 @@ struct Answer {
   bool malformed = false;           // there was a block that breaks the grammar: it stays in `content`
 };
 
-/// Takes generated text apart (without its EOS). `thinking`: the prompt ended with <think>; then tool calls count only
-/// after </think>, and without one all of it is reasoning.
-Answer parse_answer(std::string_view text, bool thinking);
+/// Takes generated text apart (without its EOS). `thinking`: the prompt ended with <think>; an answer that begins with
+/// <think> counts the same. Then what comes before </think> is reasoning (all of it, without one), and tool calls count
+/// only after the last </think>. `tools` false: no calls are looked for.
+Answer parse_answer(std::string_view text, bool thinking, bool tools = true);
 
 } // namespace seacliff

@@ -1,6 +1,7 @@
 // Chat prompts and answers. B E U A below stand for the control texts.
 // To add a rendering case: messages, options and the expected text. To add a parsing case: one `parse_answer` call and
 // what must come out; grammar violations go into `broken`.
+#include "core/text/answer_stream.hpp"
 #include "core/text/chat.hpp"
 #include "core/text/json_text.hpp"
 
@@ -316,6 +317,13 @@ TEST(ParseAnswer, Reasoning) {
   a = parse_answer("plain", false);
   EXPECT_EQ(a.content, "plain");
   EXPECT_EQ(a.reasoning, "");
+  a = parse_answer("<think>r</think>c", false); // thinking though not asked to
+  EXPECT_EQ(a.reasoning, "r");
+  EXPECT_EQ(a.content, "c");
+  a = parse_answer("the tag </think> ends it", false);
+  EXPECT_EQ(a.content, "the tag </think> ends it");
+  a = parse_answer("no calls" + weather_block, false, false);
+  EXPECT_EQ(a.content, "no calls" + weather_block);
   a = parse_answer("", true);
   EXPECT_EQ(a.content + a.reasoning, "");
 }
@@ -333,6 +341,83 @@ TEST(ParseAnswer, CallsCountOnlyAfterThinking) {
   EXPECT_EQ(a.reasoning, "r");
   EXPECT_EQ(a.content, "");
   EXPECT_EQ(a.tool_block, weather_block);
+}
+
+// ---- streaming ----
+
+const std::vector<std::string> streams = {
+    "",
+    "plain words, and <b>tags</b> < 3 \n\n",
+    "I add.</think>12 + 9 = 21.",
+    "<think>I add.</think>\n\n21",
+    "<thinking> is no tag </thinker>",
+    "never ends",
+    "Let me look. " + weather_block,
+    "r</think>Let me look.\n" + weather_block + " and more",
+    "a <｜DSML｜ b\n\n <｜DSML｜tool_call c",
+    "first <tool_calls> is a word, then" + weather_block,
+    "cut" + weather_block.substr(0, 90),
+    "plain <tool_calls><invoke name=\"f\"><parameter name=\"x\">1</p </parameter></invoke></tool_calls>",
+};
+
+TEST(AnswerStream, GivesTheSameAsTheWholeText) {
+  for (const std::string& text : streams)
+    for (const bool thinking : {false, true})
+      for (const bool tools : {false, true})
+        for (std::size_t step = 1; step <= std::max<std::size_t>(text.size(), 1); ++step) {
+          AnswerStream stream(thinking, tools);
+          std::string reasoning, content;
+          for (std::size_t i = 0; i < text.size(); i += step) {
+            const auto delta = stream.push(std::string_view(text).substr(i, step));
+            reasoning += delta.reasoning;
+            content += delta.content;
+          }
+          Answer answer;
+          const auto delta = stream.finish(answer);
+          ASSERT_EQ(reasoning + delta.reasoning, answer.reasoning) << text;
+          ASSERT_EQ(content + delta.content, answer.content) << text;
+          const Answer whole = parse_answer(text, thinking, tools);
+          ASSERT_EQ(answer.reasoning, whole.reasoning);
+          ASSERT_EQ(answer.content, whole.content);
+          ASSERT_EQ(answer.tool_calls, whole.tool_calls);
+          if (!answer.tool_calls.empty()) {
+            ASSERT_TRUE(stream.block_done());
+          }
+        }
+}
+
+TEST(AnswerStream, ShowsAtOnceWhatIsCertain) {
+  AnswerStream stream(true, true);
+  EXPECT_EQ(stream.push("<thi").reasoning, "");
+  EXPECT_EQ(stream.push("nk>I add").reasoning, "I add");
+  EXPECT_EQ(stream.push(" 1 </th").reasoning, " 1 ");
+  EXPECT_EQ(stream.push("ink>The sum").content, "The sum");
+  EXPECT_EQ(stream.push(" is").content, " is");
+  EXPECT_EQ(stream.push("\n\n").content, "");
+  EXPECT_EQ(stream.push("2").content, "\n\n2");
+}
+
+TEST(AnswerStream, TellsStructureFromValues) {
+  AnswerStream stream(false, true);
+  // Each piece, and whether what comes next is structure.
+  const std::vector<std::pair<std::string, bool>> pieces = {{"Let me look.", false},
+                                                            {"\n\n<｜DSML｜tool", false},
+                                                            {"_calls>", true},
+                                                            {"\n<｜DSML｜invoke name=\"f\">\n", true},
+                                                            {"<｜DSML｜parameter name=\"x\" string=\"true\"", true},
+                                                            {">", false},
+                                                            {"if a < b: </div>", false},
+                                                            {"</｜DSML｜", true},
+                                                            {"parameter>", true},
+                                                            {"\n</｜DSML｜invoke>", true}};
+  for (const auto& [piece, structure] : pieces) {
+    stream.push(piece);
+    EXPECT_EQ(stream.in_structure(), structure) << piece;
+    EXPECT_FALSE(stream.block_done());
+  }
+  stream.push("\n</｜DSML｜tool_calls>");
+  EXPECT_TRUE(stream.block_done());
+  EXPECT_FALSE(stream.in_structure());
 }
 
 TEST(JsonText, Members) {

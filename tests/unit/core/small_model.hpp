@@ -51,21 +51,17 @@ inline HParams small_hparams() {
 
 /// What to change while writing a model.
 struct ModelEdits {
-  std::function<void(TensorSpec&)> tensor = [](TensorSpec&) {}; // rename, reshape; an empty name drops it
-  std::function<void(GgufWriter&)> metadata;                    // instead of write_hparams
-  std::function<std::int32_t(std::int64_t)> hash_entry;         // instead of i % n_experts
+  std::function<void(TensorSpec&)> tensor = {};              // rename or reshape; an empty name drops it
+  std::function<std::int32_t(std::int64_t)> hash_entry = {}; // instead of i % n_experts
 };
 
 /// Every tensor f32 and filled with small numbers, hash tables with valid experts.
 inline void write_model(const std::filesystem::path& path, const HParams& hp, const ModelEdits& edits = {}) {
   GgufWriter writer(path);
-  if (edits.metadata)
-    edits.metadata(writer);
-  else
-    write_hparams(writer, hp);
+  write_hparams(writer, hp);
   std::vector<TensorSpec> specs;
   for (TensorSpec spec : expected_tensors(hp)) {
-    edits.tensor(spec);
+    if (edits.tensor) edits.tensor(spec);
     if (spec.name.empty()) continue;
     writer.declare(spec.name, spec.integer ? DType::i32 : DType::f32, spec.dims);
     specs.push_back(std::move(spec));
