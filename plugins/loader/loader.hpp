@@ -73,6 +73,9 @@ public:
   std::vector<DeviceRef> last_resorts() const;
 
 private:
+  std::string why_not(std::string_view name) const; // "was not found"
+  std::vector<DeviceRef> select_one(const std::string& entry) const;
+
   std::vector<Verdict> verdicts_;
   std::vector<std::shared_ptr<Plugin>> plugins_;
 };

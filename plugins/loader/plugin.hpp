@@ -156,6 +156,7 @@ private:
 struct Requirements {
   std::uint64_t scratch_bytes = 0, scratch_align = 64, staging_bytes = 0;
   std::uint32_t scratch_heap = 0;
+  std::uint64_t launches = 0, barriers = 0; // per submit, 0: unknown
 };
 
 /// A program with its weights, state and scratch bound.
