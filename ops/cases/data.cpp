@@ -9,7 +9,8 @@
 namespace seacliff::ops {
 namespace {
 
-constexpr float k_far_off = 1000.0f; // what unused rows of a STATE hold
+constexpr float k_far_off = 1000.0f;      // what unused rows of a STATE hold
+constexpr std::size_t k_blocks_made = 96; // encoding is slow: further blocks of a weight are copies of these
 
 std::uint64_t hash(std::string_view text) { // FNV-1a
   std::uint64_t h = 0xcbf29ce484222325u;
@@ -79,12 +80,16 @@ CaseBuilder& CaseBuilder::activations(std::vector<Dim> dims, double deviation, b
 
 CaseBuilder& CaseBuilder::weight(DType dtype, std::vector<Dim> dims, double deviation, double mean) {
   CaseValue& value = add(dtype, std::move(dims), SCF_ROLE_WEIGHT);
-  const auto cols = static_cast<std::size_t>(value.type.dims.back().max);
-  const std::size_t stride = row_bytes(dtype, cols);
-  std::vector<float> row(cols);
-  for (std::size_t at = 0; at < value.data.size(); at += stride) {
-    for (float& x : row) x = static_cast<float>(mean + random_.normal() * deviation);
-    dtype::encode_row(dtype, row, {}, value.data.data() + at);
+  const DTypeInfo& info = dtype_info(dtype);
+  const std::size_t blocks = value.data.size() / info.block_bytes;
+  const std::size_t made = info.block_elems == 1 ? blocks : std::min(blocks, k_blocks_made);
+  std::vector<float> elems(made * info.block_elems);
+  for (float& x : elems) x = static_cast<float>(mean + random_.normal() * deviation);
+  dtype::encode_row(dtype, elems, {}, value.data.data());
+  for (std::size_t block = made; block < blocks; ++block) {
+    const auto from = static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(made)));
+    std::copy_n(value.data.data() + from * info.block_bytes, info.block_bytes,
+                value.data.data() + block * info.block_bytes);
   }
   return *this;
 }

@@ -25,6 +25,9 @@ std::vector<Case> gather_rows_cases() {
     b.ids({n(40), n(6)}, 256, SCF_ROLE_WEIGHT).ids({b.T()}, 40);
     cases.push_back(b.build());
   }
+  CaseBuilder streams("gather_rows", "entries of several rows", 3);
+  streams.activations({streams.T(), n(4), n(40)}).i32({streams.T()}, {2, 0, 2});
+  cases.push_back(streams.build());
   CaseBuilder b("gather_rows", "activations as table", 5);
   b.activations({n(7), n(64)}).i32({b.T()}, {6, 0, 0, 3, 6});
   cases.push_back(b.build());
