@@ -333,6 +333,13 @@ TEST(Tokenizer, LongPieces) {
   }
 }
 
+TEST(Tokenizer, LongTexts) {
+  const std::string book = read_text(nano / "heldout.txt");
+  std::string text;
+  for (int i = 0; i < 25; ++i) text += book;
+  EXPECT_EQ(nano_tokenizer().decode(nano_tokenizer().encode(text)), text);
+}
+
 TEST(Tokenizer, RepeatedPiecesGiveTheSameIds) {
   // From the second time on a piece comes from the memory of the call.
   const auto encode = [](std::string_view text) { return nano_tokenizer().encode(text); };
