@@ -19,7 +19,10 @@
 
 namespace seacliff {
 
-/// A metadata value. Integers of every width arrive as int64/uint64, floats as double; arrays are flattened by type.
+class MappedFile;
+
+/// A metadata value. Integers of every width arrive as int64/uint64, floats as double. Arrays of integers and booleans
+/// arrive as int64 (larger values as the largest one), nested arrays flattened.
 using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string, std::vector<std::int64_t>,
                                std::vector<double>, std::vector<std::string>>;
 
@@ -49,6 +52,10 @@ public:
   const std::string& name() const; // path or the name given
   std::uint64_t file_bytes() const;
   std::uint64_t data_bytes() const; // distinct bytes that tensors cover (aliased ranges count once)
+  std::uint32_t version() const;    // of the container: 2 or 3
+  std::uint64_t alignment() const;  // of tensor data, bytes
+  /// The mapping, for advice about its pages; nullptr after `parse`. Owned by this file.
+  const MappedFile* mapping() const;
 
   const std::map<std::string, GgufValue, std::less<>>& metadata() const;
   bool has(std::string_view key) const;

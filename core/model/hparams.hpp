@@ -4,6 +4,7 @@
 
 #include "core/model/gguf.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -40,16 +41,27 @@ struct HParams {
   std::vector<double> clamp_shared;
 
   bool hash_routed(std::int64_t layer) const { return layer < n_hash_layers; }
+  bool has_indexer() const { return std::find(ratios.begin(), ratios.end(), 4) != ratios.end(); }
 };
 
 /// From the metadata of a GGUF, with the fallbacks for missing keys; every value range-checked. Throws Error naming the
 /// key and what it should be.
 HParams hparams_from_gguf(const GgufFile& file);
-/// From `config.json` of an official checkpoint directory.
+/// From `config.json` of an official checkpoint directory, whose name becomes the model's.
 HParams hparams_from_config(const std::filesystem::path& config_json);
+/// What both of the above end with, for parameters made by hand: every range and every relation between values. The
+/// index_* fields count only where some ratio is 4. Throws Error(invalid_argument) that starts with `where`.
+void check_hparams(const HParams& hp, std::string_view where);
+/// Writes general.architecture, general.name and all deepseek4.* keys; hparams_from_gguf reads the same back (floats
+/// through float32). Tokenizer, file type and quantization version are the caller's.
+void write_hparams(GgufWriter& writer, const HParams& hp);
+
+/// The tensor of a canonical name, or of one of the other names that producers give it; nullptr when there is none.
+const GgufTensor* find_tensor(const GgufFile& file, std::string_view canonical);
 
 /// Canonical tensor names ("blk.3.attn_q_a.weight") to tensors, with the aliases of all known producers resolved, and
-/// every shape and type checked against the hyper-parameters.
+/// every shape and type checked against the hyper-parameters, and every entry of the hash-routing tables against the
+/// number of experts. Tensors of the main model only; others in the file are ignored. Lives no longer than the file.
 class TensorDirectory {
 public:
   /// Throws Error listing what is missing (names the first few) or which tensor has a wrong shape or type.
@@ -58,6 +70,7 @@ public:
   const GgufTensor& global(std::string_view name) const;                    // "output_norm.weight"
   const GgufTensor& layer(std::int64_t layer, std::string_view name) const; // 3, "attn_q_a.weight"
   const GgufTensor* find(std::string_view canonical) const;
+  std::size_t size() const { return by_name_.size(); }
 
 private:
   std::map<std::string, const GgufTensor*, std::less<>> by_name_;
