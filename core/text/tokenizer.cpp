@@ -212,7 +212,6 @@ void Tokenizer::encode_into(std::string_view text, std::vector<TokenId>& out) co
       continue;
     }
     const auto [begin, end] = known->second;
-    out.reserve(std::max(out.capacity(), out.size() + (end - begin)));
     for (std::size_t i = begin; i < end; ++i) out.push_back(out[i]);
   }
 }
