@@ -2,20 +2,17 @@
 #include "tools/commands.hpp"
 
 #include "ops/convert/convert.hpp"
+#include "tools/interrupt.hpp"
+#include "tools/progress.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <chrono>
-#include <csignal>
-#include <cstdio>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
-
-#include <unistd.h>
+#include <vector>
 
 namespace seacliff::tools {
 namespace {
@@ -23,30 +20,7 @@ namespace {
 using convert::TensorClass;
 using Json = nlohmann::ordered_json;
 
-constexpr int k_interrupted = 130;
 constexpr double k_mib = 1024.0 * 1024.0;
-
-std::atomic<bool> g_interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
-
-/// While it lives, SIGINT and SIGTERM ask the conversion to stop, so that the partial file is removed.
-class InterruptGuard {
-public:
-  InterruptGuard() {
-    g_interrupted = false;
-    for (std::size_t i = 0; i < k_signals.size(); ++i)
-      previous_[i] = std::signal(k_signals[i], [](int) { g_interrupted = true; });
-  }
-  ~InterruptGuard() {
-    for (std::size_t i = 0; i < k_signals.size(); ++i) std::signal(k_signals[i], previous_[i]);
-  }
-  InterruptGuard(const InterruptGuard&) = delete;
-  InterruptGuard& operator=(const InterruptGuard&) = delete;
-
-private:
-  static constexpr std::array<int, 2> k_signals{SIGINT, SIGTERM};
-  std::array<void (*)(int), 2> previous_{};
-};
 
 /// An option that sets the type of some classes.
 struct TypeOption {
@@ -100,29 +74,6 @@ convert::Recipe recipe_for(const Request& request) {
   return recipe;
 }
 
-/// One line on stderr that is written over and over; silent where stderr is no terminal.
-class ProgressLine {
-public:
-  void show(const convert::Progress& progress) {
-    const auto now = Clock::now();
-    if (!terminal_ || now - shown_ < std::chrono::milliseconds(100)) return;
-    shown_ = now;
-    const double seconds = std::chrono::duration<double>(now - start_).count();
-    const double share = static_cast<double>(progress.done_elems) / static_cast<double>(progress.all_elems);
-    const double rate = static_cast<double>(progress.written_bytes) / 1e6 / std::max(seconds, 1e-3);
-    fmt::print(stderr, "\r\x1b[K{:5.1f} %  {:.0f} MB/s  {}", 100 * share, rate, progress.tensor);
-    std::fflush(stderr);
-  }
-  ~ProgressLine() {
-    if (terminal_) fmt::print(stderr, "\r\x1b[K");
-  }
-
-private:
-  using Clock = std::chrono::steady_clock;
-  bool terminal_ = isatty(STDERR_FILENO) != 0;
-  Clock::time_point start_ = Clock::now(), shown_ = start_;
-};
-
 Json summary_json(const Request& request, const convert::Result& result) {
   Json classes = Json::array();
   for (const convert::ClassResult& row : result.classes)
@@ -148,6 +99,16 @@ void print_summary(const Request& request, const convert::Result& result) {
              static_cast<double>(result.data_bytes) / k_mib, result.seconds);
 }
 
+convert::Result convert_with_bar(convert::Options& options) {
+  constexpr std::uint64_t megabyte = 1'000'000;
+  std::optional<Progress> bar; // once the size is known
+  options.progress = [&](const convert::Progress& progress) {
+    if (!bar) bar.emplace("quantize", static_cast<std::int64_t>(progress.all_bytes / megabyte), "MB");
+    bar->update(static_cast<std::int64_t>(progress.written_bytes / megabyte), progress.tensor);
+  };
+  return convert::convert(options);
+}
+
 int run(const Request& request) {
   std::optional<convert::Importance> importance;
   if (!request.imatrix.empty()) importance = convert::Importance::load(request.imatrix);
@@ -157,30 +118,18 @@ int run(const Request& request) {
   options.recipe = recipe_for(request);
   options.importance = importance ? &*importance : nullptr;
   options.threads = request.threads;
-  options.cancelled = &g_interrupted;
-  const InterruptGuard guard;
-  try {
-    convert::Result result;
-    {
-      ProgressLine line;
-      options.progress = [&](const convert::Progress& progress) { line.show(progress); };
-      result = convert::convert(options);
-    }
-    if (request.json)
-      fmt::print("{}\n", summary_json(request, result).dump(2));
-    else
-      print_summary(request, result);
-    return 0;
-  } catch (const Error& error) {
-    if (error.code() != Code::cancelled) throw;
-    fmt::print(stderr, "interrupted: {} was not written\n", request.out);
-    return k_interrupted;
-  }
+  options.cancelled = interrupted;
+  const convert::Result result = convert_with_bar(options);
+  if (request.json)
+    fmt::print("{}\n", summary_json(request, result).dump(2));
+  else
+    print_summary(request, result);
+  return 0;
 }
 
 } // namespace
 
-void add_quantize(CLI::App& app, std::function<int()>& action) {
+void add_quantize(CLI::App& app, Action& action) {
   auto request = std::make_shared<Request>();
   CLI::App* command = app.add_subcommand("quantize", "Convert an official checkpoint directory to a GGUF file");
   command->add_option("--in", request->in, "checkpoint: config.json, tokenizer.json, *.safetensors")->required();

@@ -45,7 +45,7 @@ public:
     for (const std::string& source : sources_) check_shape(source);
   }
 
-  /// Missing importance is counted in `unweighted`. `wrote` is told the elements of every slab.
+  /// Sets `unweighted` when some rows have no importance. `wrote` is told the bytes of every slab.
   template <class Wrote> Sums run(GgufWriter& writer, bool& unweighted, Wrote wrote) {
     Sums total;
     const std::int64_t cols = tensor_.cols();
@@ -62,7 +62,7 @@ public:
         total.value += task.sums.value;
       }
       writer.write(slab);
-      wrote(static_cast<std::uint64_t>((end - begin) * cols), slab.size());
+      wrote(slab.size());
     }
     return total;
   }
@@ -102,7 +102,7 @@ private:
   }
 
   void perform(Task& task) const {
-    if (options_.cancelled != nullptr && *options_.cancelled) throw Error(Code::cancelled, "interrupted");
+    if (options_.cancelled && options_.cancelled()) throw Error(Code::cancelled, "interrupted", "nothing was written");
     if (tensor_.dtype == DType::i32) return copy_table(task);
     const auto cols = static_cast<std::size_t>(tensor_.cols());
     std::vector<float> values(static_cast<std::size_t>(task.end - task.begin) * cols), decoded(cols);
@@ -159,28 +159,12 @@ private:
   std::int64_t rows_per_source_ = 0;
 };
 
-void put_tokenizer(GgufWriter& writer, const VocabData& vocab) {
-  writer.put_string("tokenizer.ggml.model", "gpt2");
-  writer.put_string("tokenizer.ggml.pre", vocab.pre);
-  writer.put_strings("tokenizer.ggml.tokens", vocab.tokens);
-  if (!vocab.types.empty()) writer.put_i32s("tokenizer.ggml.token_type", vocab.types);
-  writer.put_strings("tokenizer.ggml.merges", vocab.merges);
-  const auto put_id = [&](std::string_view key, const std::optional<TokenId>& id) {
-    if (id && *id >= 0) writer.put_u32(key, static_cast<std::uint32_t>(*id));
-  };
-  put_id("tokenizer.ggml.bos_token_id", vocab.bos);
-  put_id("tokenizer.ggml.eos_token_id", vocab.eos);
-  put_id("tokenizer.ggml.padding_token_id", vocab.pad);
-  writer.put_bool("tokenizer.ggml.add_bos_token", vocab.add_bos);
-  if (!vocab.chat_template.empty()) writer.put_string("tokenizer.chat_template", vocab.chat_template);
-}
-
 void put_metadata(GgufWriter& writer, const Options& options, const HParams& hp) {
   constexpr std::uint32_t quantization_version = 2; // of the block layouts
   write_hparams(writer, hp);
   writer.put_u32("general.file_type", file_type_of(options.recipe));
   writer.put_u32("general.quantization_version", quantization_version);
-  put_tokenizer(writer, vocab_from_json(options.in / "tokenizer.json", static_cast<std::size_t>(hp.n_vocab)));
+  put_vocab(writer, vocab_from_json(options.in / "tokenizer.json", static_cast<std::size_t>(hp.n_vocab)));
   if (options.importance == nullptr) return;
   const Importance& importance = *options.importance;
   writer.put_string("quantize.imatrix.file", fs::path(importance.name()).filename().string());
@@ -215,10 +199,8 @@ public:
 
   Result run() {
     const auto start = std::chrono::steady_clock::now();
-    for (const PlannedTensor& tensor : plan_) {
-      result_.data_bytes += tensor.bytes();
-      progress_.all_elems += static_cast<std::uint64_t>(tensor.rows() * tensor.cols());
-    }
+    for (const PlannedTensor& tensor : plan_) result_.data_bytes += tensor.bytes();
+    progress_.all_bytes = result_.data_bytes;
     check_space(options_.out, result_.data_bytes + k_header_room);
     GgufWriter writer(options_.out);
     put_metadata(writer, options_, hp_);
@@ -237,8 +219,7 @@ private:
     progress_.tensor = tensor.spec.name;
     bool unweighted = false;
     TensorJob job(options_, checkpoint_, hp_, tensor);
-    const Sums sums = job.run(writer, unweighted, [&](std::uint64_t elems, std::uint64_t bytes) {
-      progress_.done_elems += elems;
+    const Sums sums = job.run(writer, unweighted, [&](std::uint64_t bytes) {
       progress_.written_bytes += bytes;
       if (options_.progress) options_.progress(progress_);
     });

@@ -4,7 +4,6 @@
 #include "ops/convert/importance.hpp"
 #include "ops/convert/recipe.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -16,8 +15,7 @@ namespace seacliff::convert {
 
 struct Progress {
   std::string_view tensor;
-  std::uint64_t done_elems = 0, all_elems = 0;
-  std::uint64_t written_bytes = 0;
+  std::uint64_t written_bytes = 0, all_bytes = 0; // of tensor data
 };
 
 struct Options {
@@ -27,7 +25,8 @@ struct Options {
   const Importance* importance = nullptr;        // optional; used for quantised types
   unsigned threads = 1;                          // at least 1
   std::function<void(const Progress&)> progress; // optional; called from the calling thread
-  const std::atomic<bool>* cancelled = nullptr;  // optional; set it and `convert` throws Error(cancelled) soon
+  std::function<bool()> cancelled;               // optional; once true, `convert` throws Error(cancelled) soon; called
+                                                 // from many threads
 };
 
 /// All tensors of one class and type.

@@ -42,7 +42,7 @@ void encode_block(const float* x, const float* importance, blocks::MXFP4& out) {
   const int k = std::ilogb(largest);
   float least = INFINITY;
   for (int shift = k - 3; shift <= k; ++shift) {
-    const int exponent = std::clamp(shift, -127, 127);
+    const int exponent = std::clamp(shift, -127, 125); // 6·2^125 is the largest that float32 holds
     const float scale = numeric::e8m0_to_f32(static_cast<std::uint8_t>(exponent + 127));
     const float to_error = std::ldexp(1.0f, exponent - k); // errors in units of 2^k: no overflow, nothing vanishes
     float error = 0;
