@@ -164,6 +164,37 @@ TEST(ReferenceLaws, AttentionOfTheFirstTokenSeesItselfAndTheSink) {
   EXPECT_EQ(out[1].as<float>()[2], 1000.0f); // the other rows stay
 }
 
+TEST(ReferenceLaws, AttentionFromTheWholeHistory) { // the definition, straight from all rows ever seen
+  constexpr std::int64_t tokens = 41, window = 8, ratio = 4, width = 6, heads = 2;
+  Attrs attrs{{"window", window}, {"ratio", ratio}, {"scale", 0.4}};
+  CaseBuilder b("attention_mixed", "history", tokens, attrs);
+  b.activations({b.T(), n(heads), n(width)}, 2.0).activations({b.T(), n(width)});
+  b.state(DType::f32, {n(1), n(window), n(width)}, 1.0, [](auto, auto) { return false; });
+  b.state(DType::f32, {n(1), n(12), n(width)}, 1.0, [](auto, auto row) { return row < tokens / ratio; });
+  b.absent().activations({n(heads)}).batch({{0, 0, tokens}});
+  const Case test = b.build();
+  const std::span<const float> q = test.inputs[0].as<float>(), k = test.inputs[1].as<float>(),
+                               cache = test.inputs[3].as<float>(), sinks = test.inputs[5].as<float>();
+  const Outputs out = run(test);
+  for (std::size_t t = 0; t < tokens; ++t)
+    for (std::size_t h = 0; h < heads; ++h) {
+      std::vector<std::span<const float>> rows;
+      for (std::size_t p = t < window ? 0 : t - window + 1; p <= t; ++p) rows.push_back(k.subspan(p * width, width));
+      for (std::size_t c = 0; ratio * (c + 1) <= t + 1; ++c) rows.push_back(cache.subspan(c * width, width));
+      double sum = std::exp(static_cast<double>(sinks[h]));
+      std::vector<double> mixed(width, 0.0);
+      for (const std::span<const float> row : rows) {
+        double score = 0;
+        for (std::size_t d = 0; d < width; ++d) score += static_cast<double>(q[(t * heads + h) * width + d]) * row[d];
+        const double e = std::exp(score * 0.4);
+        sum += e;
+        for (std::size_t d = 0; d < width; ++d) mixed[d] += e * row[d];
+      }
+      for (std::size_t d = 0; d < width; ++d)
+        ASSERT_NEAR(out[0].as<float>()[(t * heads + h) * width + d], mixed[d] / sum, 1e-5) << "token " << t;
+    }
+}
+
 TEST(ReferenceLaws, IdsThatNameNothingGiveZeros) {
   CaseBuilder b("gather_rows", "bad ids", 3);
   b.activations({n(2), n(4)}).i32({b.T()}, {-1, 2, 1});
