@@ -1,7 +1,12 @@
 # seacliff_add_plugin(NAME SOURCES...): a backend as a loadable module `scf_NAME.so` with NAME.scplugin.json beside it.
-# It sees the ABI and the SDK only and exports one symbol. Comes with the installed SDK, too.
+# It sees the ABI and the SDK only and exports one symbol. Comes with the installed SDK, too. The target
+# `plugins` builds all of them.
 function(seacliff_add_plugin name)
   add_library(scf_${name} MODULE ${ARGN})
+  if(NOT TARGET plugins)
+    add_custom_target(plugins)
+  endif()
+  add_dependencies(plugins scf_${name})
   target_link_libraries(scf_${name} PRIVATE seacliff-sdk::sdk)
   set(exports ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map)
   set_target_properties(scf_${name} PROPERTIES PREFIX "" C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden

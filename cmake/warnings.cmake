@@ -10,3 +10,7 @@ if(SEACLIFF_SANITIZE)
   add_compile_options(-fsanitize=${SEACLIFF_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${SEACLIFF_SANITIZE})
 endif()
+if(SEACLIFF_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link) # coverage for the harnesses in tests/fuzz
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()

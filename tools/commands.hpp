@@ -15,6 +15,7 @@ void add_logits(CLI::App& app, Action& action);
 void add_perplexity(CLI::App& app, Action& action);
 void add_backends(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
+void add_quantize(CLI::App& app, std::function<int()>& action);
 void add_quantize(CLI::App& app, Action& action);
 void add_graph(CLI::App& app, Action& action);
 

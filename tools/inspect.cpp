@@ -122,7 +122,7 @@ void print_model(const HParams& hp) {
 }
 
 void print_inventory(const Inventory& inventory) {
-  fmt::print("\n{:<18}{:>9}{:>11}{:>16}  {}\n", "class", "tensors", "size", "MB per token", "types (tensors)");
+  fmt::print("\n{:<18}{:>9}{:>15}{:>16}  {}\n", "class", "tensors", "size", "MB per token", "types (tensors)");
   for (const TensorClass& entry : inventory.classes)
     fmt::print("{:<18}{:>9}{:>15}{:>16.3f}  {}\n", entry.name, entry.tensors, size_text(entry.bytes),
                static_cast<double>(entry.bytes_per_token) / 1e6, dtypes_text(entry.dtypes));

@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <mutex>
 #include <system_error>
@@ -41,6 +42,7 @@ struct Team::Impl {
 
   const Topology& topology;
   std::vector<Member> members;
+  std::vector<std::uint8_t> taken; // by CPU number: belongs to a worker other than 0
   Patience patience = own_core;
 
   // The caller writes `fn` and `arg`, then `launch`; workers read them after they saw `launch` change.
@@ -52,7 +54,6 @@ struct Team::Impl {
   alignas(64) std::atomic<std::uint32_t> arrived{0}; // in the barrier
   Signal phase;                                      // the barrier's sense: changes when all have arrived
   std::mutex turn;                                   // one run at a time
-  std::vector<std::uint8_t> taken;                   // by CPU number: belongs to a worker other than 0
 
   explicit Impl(const Topology& t) : topology(t) {}
   ~Impl() { stop(); }

@@ -71,7 +71,10 @@ private:
       std::vector<const Value*> values;
     };
     std::map<std::int64_t, Layer> layers; // -1: none
-    const auto key = [](std::string_view name) { return std::int64_t{layer_of(name) ? *layer_of(name) : -1}; };
+    const auto key = [](std::string_view name) {
+      const auto layer = layer_of(name);
+      return layer ? std::int64_t{*layer} : -1;
+    };
     for (const Node& node : graph_.nodes()) layers[key(node.name)].nodes.push_back(&node);
     for (const Value& value : graph_.values()) {
       if (!drawn(value)) continue;

@@ -1,7 +1,7 @@
 #include "graph/dump/dump.hpp"
 
+#include <algorithm>
 #include <charconv>
-#include <limits>
 
 namespace seacliff::graph {
 
@@ -59,8 +59,9 @@ Graph slice_layers(const Graph& graph, std::uint32_t first, std::uint32_t last) 
 
 Graph select_layers(const Graph& graph, const DumpOptions& options) {
   if (!options.layer_begin && !options.layer_end) return graph;
-  return slice_layers(graph, options.layer_begin.value_or(0),
-                      options.layer_end.value_or(std::numeric_limits<std::uint32_t>::max()));
+  std::uint32_t last = 0;
+  for (const Node& node : graph.nodes()) last = std::max(last, layer_of(node.name).value_or(0));
+  return slice_layers(graph, options.layer_begin.value_or(0), options.layer_end.value_or(last));
 }
 
 } // namespace seacliff::graph

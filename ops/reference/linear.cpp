@@ -13,14 +13,16 @@ public:
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &table = call.in[0], &out = call.out[0];
     const std::int32_t* ids = call.in[1].i32();
-    const Range mine = worker.share(out.dim(0));
-    for (std::int64_t t = mine.begin; t < mine.end; ++t) {
-      if (ids[t] < 0 || ids[t] >= table.dim(0))
-        std::memset(out.row(t), 0, out.row_stride());
+    const std::int64_t inner = out.rows() / out.dim(0); // an entry of the table may be several rows
+    const Range mine = worker.share(out.rows());
+    for (std::int64_t r = mine.begin; r < mine.end; ++r) {
+      const std::int64_t id = ids[r / inner], from = id * inner + r % inner;
+      if (id < 0 || id >= table.dim(0))
+        std::memset(out.row(r), 0, out.row_stride());
       else if (table.dtype == DType::i32)
-        std::memcpy(out.row(t), table.row(ids[t]), out.row_stride());
+        std::memcpy(out.row(r), table.row(from), out.row_stride());
       else
-        decode(table, ids[t], out.f32_row(t));
+        decode(table, from, out.f32_row(r));
     }
   }
 };
