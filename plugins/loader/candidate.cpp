@@ -126,6 +126,11 @@ scf_plugin_query_fn load_entry(Candidate& candidate) {
     library->load(file, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
   } catch (const std::exception& error) {
     std::string why = system_message(error.what(), file.string());
+    if (why.find("__asan_") != std::string::npos || why.find("__tsan_") != std::string::npos) {
+      reject(candidate, VerdictStatus::sanitizer_mismatch,
+             "it is built with a sanitizer, this program without: " + why);
+      return nullptr;
+    }
     const bool missing = why.find("cannot open shared object file") != std::string::npos;
     if (missing && candidate.manifest && !candidate.manifest->needs.empty())
       why += fmt::format("; it needs {}", fmt::join(candidate.manifest->needs, ", "));

@@ -79,6 +79,10 @@ TEST_F(WrongPlugins, Unusable) { EXPECT_VERDICT(wrong("unusable"), no_usable_dev
 TEST_F(WrongPlugins, OtherSanitizer) {
   EXPECT_VERDICT(wrong("other_sanitizer"), sanitizer_mismatch, "built with ThreadSanitizer");
 }
+TEST_F(WrongPlugins, RealSanitizerBuild) {
+  if (!fs::exists(wrong("asan"))) GTEST_SKIP() << "this build has a sanitizer itself, or the compiler has none";
+  EXPECT_VERDICT(wrong("asan"), sanitizer_mismatch, "built with");
+}
 TEST_F(WrongPlugins, ThrowsAcrossTheBoundary) {
   EXPECT_VERDICT(wrong("throws"), open_failed, "an exception crossed the plugin boundary (the table fell over)");
 }
