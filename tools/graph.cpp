@@ -101,6 +101,7 @@ int run_graph(const Options& options) {
 void add_graph(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
   graph::BuildOptions& build = options->build;
+  const CLI::Range positive(std::int64_t{1}, std::int64_t{1} << 32);
   CLI::App* command = app.add_subcommand("graph", "write the graph of a model down");
   command->add_option("-m,--model", options->model, "a GGUF file")->required();
   command->add_option("--format", options->format, "what to write")
@@ -110,18 +111,12 @@ void add_graph(CLI::App& app, Action& action) {
   command->add_flag("--decompose", options->decompose, "replace composites by primitives first");
   command->add_option("--pass", options->passes, "run this pass first (repeatable): " + known_passes());
   command->add_flag("--weights", options->weights, "draw weights, too (dot)");
-  command->add_option("--tokens", build.max_tokens, "most tokens of one step")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command->add_option("--tokens", build.max_tokens, "most tokens of one step")->check(positive)->capture_default_str();
   command->add_option("--outputs", build.max_outputs, "most rows of logits of one step")
-      ->check(CLI::PositiveNumber)
+      ->check(positive)
       ->capture_default_str();
-  command->add_option("--ctx", build.max_ctx, "positions of one sequence")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--slots", build.n_slots, "sequences that have state")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command->add_option("--ctx", build.max_ctx, "positions of one sequence")->check(positive)->capture_default_str();
+  command->add_option("--slots", build.n_slots, "sequences that have state")->check(positive)->capture_default_str();
   command->add_option("-o,--output", options->output, "file to write; without it, standard output");
   command->footer("Examples:\n"
                   "  seacliff graph -m model.gguf --layers 0-2\n"

@@ -18,6 +18,7 @@
 namespace seacliff {
 
 class GgufFile;
+class GgufWriter;
 
 using TokenId = std::int32_t;
 
@@ -41,6 +42,8 @@ struct VocabData {
 VocabData vocab_from_json(const std::filesystem::path& tokenizer_json, std::size_t n_vocab = 0);
 /// From the `tokenizer.ggml.*` keys. Throws Error that names the key at fault.
 VocabData vocab_from_gguf(const GgufFile& file);
+/// Puts the same keys into a file that is being written, before its tensors are declared.
+void put_vocab(GgufWriter& writer, const VocabData& vocab);
 
 /// The tokens that shape a conversation; -1 where the vocabulary has none.
 struct SpecialIds {

@@ -1,4 +1,4 @@
-// Reads the vocabulary out of a GGUF file's metadata.
+// The vocabulary in a GGUF file's metadata: reading and writing.
 #include "core/base/log.hpp"
 #include "core/model/gguf.hpp"
 #include "core/text/tokenizer.hpp"
@@ -51,6 +51,22 @@ VocabData vocab_from_gguf(const GgufFile& file) {
   if (const auto* pre = file.get_string("tokenizer.ggml.pre")) out.pre = *pre;
   if (const auto* text = file.get_string("tokenizer.chat_template")) out.chat_template = *text;
   return out;
+}
+
+void put_vocab(GgufWriter& writer, const VocabData& vocab) {
+  writer.put_string("tokenizer.ggml.model", "gpt2");
+  writer.put_string("tokenizer.ggml.pre", vocab.pre);
+  writer.put_strings("tokenizer.ggml.tokens", vocab.tokens);
+  if (!vocab.types.empty()) writer.put_i32s("tokenizer.ggml.token_type", vocab.types);
+  writer.put_strings("tokenizer.ggml.merges", vocab.merges);
+  const auto id = [&](std::string_view key, std::optional<TokenId> value) {
+    if (value) writer.put_u32(key, static_cast<std::uint32_t>(*value));
+  };
+  id("tokenizer.ggml.bos_token_id", vocab.bos);
+  id("tokenizer.ggml.eos_token_id", vocab.eos);
+  id("tokenizer.ggml.padding_token_id", vocab.pad);
+  writer.put_bool("tokenizer.ggml.add_bos_token", vocab.add_bos);
+  if (!vocab.chat_template.empty()) writer.put_string("tokenizer.chat_template", vocab.chat_template);
 }
 
 Tokenizer Tokenizer::from_gguf(const GgufFile& file) { return Tokenizer(vocab_from_gguf(file)); }

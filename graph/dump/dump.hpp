@@ -10,9 +10,6 @@
 
 namespace seacliff::graph {
 
-/// The layer that a path name belongs to: 7 for "blk.07.ffn.experts" and "blk.7.window"; none for "head.norm".
-std::optional<std::uint32_t> layer_of(std::string_view name);
-
 /// The nodes of the layers [first, last] and the values they touch, as a verified graph of its own. What comes from
 /// outside is an input, what is read outside an output. Throws Error(out_of_range) when no node is in these layers.
 Graph slice_layers(const Graph& graph, std::uint32_t first, std::uint32_t last);

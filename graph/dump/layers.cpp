@@ -1,19 +1,8 @@
 #include "graph/dump/dump.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace seacliff::graph {
-
-std::optional<std::uint32_t> layer_of(std::string_view name) {
-  constexpr std::string_view prefix = "blk.";
-  if (name.substr(0, prefix.size()) != prefix) return std::nullopt;
-  const char *first = name.data() + prefix.size(), *last = name.data() + name.size();
-  std::uint32_t layer = 0;
-  const auto [end, error] = std::from_chars(first, last, layer);
-  if (error != std::errc() || (end != last && *end != '.')) return std::nullopt;
-  return layer;
-}
 
 Graph slice_layers(const Graph& graph, std::uint32_t first, std::uint32_t last) {
   const std::size_t n_values = graph.values().size();

@@ -1,6 +1,7 @@
 #include "graph/ir/ir.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <unordered_map>
 #include <utility>
 
@@ -63,6 +64,16 @@ std::string_view role_name(Role role) {
   case Role::temp: return "temp";
   }
   return "?";
+}
+
+std::optional<std::uint32_t> layer_of(std::string_view name) {
+  constexpr std::string_view prefix = "blk.";
+  if (name.substr(0, prefix.size()) != prefix) return std::nullopt;
+  const char *first = name.data() + prefix.size(), *last = name.data() + name.size();
+  std::uint32_t layer = 0;
+  const auto [end, error] = std::from_chars(first, last, layer);
+  if (error != std::errc() || (end != last && *end != '.')) return std::nullopt;
+  return layer;
 }
 
 std::uint32_t Graph::add_symbol(std::string symbol_name, std::int64_t max) {

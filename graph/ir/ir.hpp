@@ -4,6 +4,7 @@
 #include "ops/schema/schema.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <source_location>
 #include <span>
 #include <string>
@@ -92,6 +93,9 @@ private:
 std::vector<ValueType> infer_types(const Graph& graph, std::string_view op, std::span<const ValueId> in,
                                    const Attrs& attrs);
 
+/// The layer that a path name belongs to: 7 for "blk.07.ffn.experts" and "blk.7.window"; none for "head.norm".
+std::optional<std::uint32_t> layer_of(std::string_view name);
+
 /// Equal up to the numbering of values: same symbols, values by name, nodes in the same order.
 bool same(const Graph& a, const Graph& b);
 
@@ -110,7 +114,7 @@ void verify(const Graph& graph);
 ///
 /// Several outputs stand as a list; an updated STATE stands among inputs and outputs; `_` is an absent input. Names
 /// that hold other characters than letters, digits and `_.-/+` are quoted. A float always has a point, an exponent or
-/// is inf or nan. `#` begins a comment.
+/// is inf or nan. `#` begins a comment; an empty line stands before each layer.
 std::string print(const Graph& graph);
 /// The types of temporaries and the node's `@name` may be left out. Throws Error(invalid_argument) with line and
 /// column.

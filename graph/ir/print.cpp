@@ -156,7 +156,10 @@ private:
       if (side.size() <= k_widest_column) width = std::max(width, side.size());
     }
     typed_ = declared;
+    std::optional<std::uint32_t> layer;
     for (const Node& node : graph_.nodes()) {
+      if (node.id == 0 || layer_of(node.name) != layer) out_.push_back('\n');
+      layer = layer_of(node.name);
       const std::size_t begin = out_.size();
       left_side(out_, node);
       pad_to(out_, begin, width);

@@ -12,8 +12,7 @@ inline double extent(const ValueType* type, std::size_t axis) { return static_ca
 
 /// Reads every input and writes every output once.
 Cost streamed(Types in, Types out, double flops_per_output);
-/// The sum over the nodes of the decomposition, but only the composite's own operands move as activations: what lies
-/// between stays in a kernel.
+/// The sum over the nodes of the decomposition: what a kernel of its own can only better.
 Cost composed(std::string_view op, Types in, Types out, const Attrs& attrs);
 
 } // namespace seacliff::ops

@@ -251,9 +251,17 @@ TEST(GraphText, LooksLikeThis) {
                             "weight %u      : f16[32,32]\n"
                             "state  %window : f16[2,16,32]\n"
                             "output %y      : f32[n_tokens,32]\n"
+                            "\n"
                             "%a : f32[n_tokens,32] = matmul(%x, %w) {act8=1} @one\n"
                             "%window               = ring_write(%a, %window, %pos, %seq) @two\n"
                             "%y                    = matmul(%a, %u) @three\n");
+}
+
+TEST(GraphText, LayersStandApart) {
+  const std::string text = print(samples::model(2));
+  std::size_t gaps = 0;
+  for (std::size_t at = 0; (at = text.find("\n\n", at)) != std::string::npos; ++at) ++gaps;
+  EXPECT_EQ(gaps, 4u) << "before the first node, both layers and the head";
 }
 
 TEST(GraphText, RoundTrips) {

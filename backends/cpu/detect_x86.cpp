@@ -1,0 +1,47 @@
+// What an x86 processor offers (CPUID) and what the operating system saves on a context switch (XCR0): both are needed.
+// Source: Intel SDM volume 1, chapters 13.3, 14.3 and 15.2-15.4.
+#include "isa_list.hpp"
+
+#include <cpuid.h>
+
+namespace seacliff::cpu {
+namespace {
+
+struct Features {
+  bool avx2 = false, avx512 = false, avx512vnni = false;
+};
+
+std::uint64_t read_xcr0() {
+  std::uint32_t low = 0, high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return std::uint64_t{high} << 32 | low;
+}
+
+bool has(unsigned word, unsigned bit) { return (word >> bit & 1u) != 0; }
+
+Features detect() {
+  Features found;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return found;
+  const bool osxsave = has(c, 27), avx = has(c, 28), fma = has(c, 12), f16c = has(c, 29);
+  if (!osxsave || !avx) return found;
+  const std::uint64_t xcr0 = read_xcr0();
+  const bool ymm = (xcr0 & 0x06) == 0x06, zmm = (xcr0 & 0xe6) == 0xe6;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return found;
+  found.avx2 = ymm && fma && f16c && has(b, 5);
+  found.avx512 = found.avx2 && zmm && has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); // F DQ BW VL
+  found.avx512vnni = found.avx512 && has(c, 11);
+  return found;
+}
+
+} // namespace
+
+bool runs_here(std::string_view name) {
+  static const Features found = detect();
+  if (name == "avx512vnni") return found.avx512vnni;
+  if (name == "avx512") return found.avx512;
+  if (name == "avx2") return found.avx2;
+  return name == "scalar";
+}
+
+} // namespace seacliff::cpu

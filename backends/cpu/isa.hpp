@@ -1,0 +1,131 @@
+// Instruction sets: what the kernels offer to the operations, once per set.
+//
+// kernels/*.cpp is compiled once per set and fills one `Isa` each; ops/*.cpp is compiled once, for the plain machine,
+// and calls through the table. The sizes are whole rows or tiles, so the call costs nothing that counts.
+#pragma once
+
+#include <seacliff/sdk/dtype.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace seacliff::cpu {
+
+/// How activations are quantised for the integer dot products.
+enum class Act : std::uint32_t {
+  none, // f32 as they are
+  q8_0, // int8 per 32, scale max/127
+  q8_k, // int8 per 256, the element of largest magnitude becomes -127
+};
+
+/// One quantised activation row of k elements: int8 codes, then f32 scales (per 32 or 256), then for q8_k the sums of
+/// the codes of every 16 and of every 32 elements, as f32. Offsets in bytes; each part begins on 64 bytes.
+struct ActLayout {
+  std::uint64_t scales, sums16, sums32, bytes;
+};
+constexpr std::uint64_t up_to_line(std::uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+constexpr ActLayout act_layout(Act act, std::int64_t k) {
+  const auto n = static_cast<std::uint64_t>(k);
+  const std::uint64_t scales = up_to_line(n);
+  const std::uint64_t sums16 = scales + up_to_line(n / (act == Act::q8_k ? 256 : 32) * 4);
+  if (act != Act::q8_k) return {scales, sums16, sums16, sums16};
+  const std::uint64_t sums32 = sums16 + up_to_line(n / 16 * 4);
+  return {scales, sums16, sums32, sums32 + up_to_line(n / 32 * 4)};
+}
+
+/// y[t][r] = w[r] . x[t]: `rows` rows of a weight matrix with `tokens` rows of activations.
+struct GemmArgs {
+  const std::byte* w;
+  std::uint64_t w_stride; // bytes
+  std::int64_t rows, k;   // k: a multiple of the format's block
+  const std::byte* x;     // f32 rows, or quantised rows as the format wants
+  std::uint64_t x_stride; // bytes
+  std::int64_t tokens;
+  float* y;
+  std::int64_t y_stride;               // elements from token to token; rows are neighbours
+  const std::int32_t* x_row = nullptr; // token t reads row x_row[t] of x; nullptr: t
+  const std::int32_t* y_row = nullptr; // and writes row y_row[t] of y; nullptr: t
+};
+
+/// The product with one weight format.
+struct Format {
+  DType dtype;
+  void (*decode)(const std::byte* blocks, float* out, std::int64_t n);
+  void (*gemm)(const GemmArgs&);     // f32 activations
+  Act act;                           // what gemm_act takes; none: there is no gemm_act
+  void (*gemm_act)(const GemmArgs&); // quantised activations
+};
+
+/// Rows in memory, one every `stride` bytes; `pick` chooses among them.
+struct Segment {
+  const std::byte* base;
+  std::uint64_t stride;
+  std::int64_t count;
+  const std::int32_t* pick = nullptr; // nullptr: 0, 1, 2, ...
+  bool half = false;                  // f16, else f32
+};
+
+/// Attention of some heads of one token over all rows of the segments, which are keys and values in one.
+struct AttendArgs {
+  const float* q;     // [heads, dim]
+  const float* sinks; // [heads]
+  float* o;           // [heads, dim]
+  std::int64_t heads, dim;
+  float scale;
+  const Segment* segments;
+  std::int64_t n_segments;
+};
+inline constexpr std::int64_t k_attend_heads = 128; // most heads in one call
+inline constexpr std::int64_t k_attend_dim = 1024;  // largest dim
+
+/// out[c] = scale * sum over heads of max(0, row c . q[h]) * w[h].
+struct IndexScoreArgs {
+  const float* q; // [heads, dim]
+  const float* w; // [heads]
+  std::int64_t heads, dim;
+  float scale;
+  Segment rows;
+  float* out;
+};
+
+/// out[c][0..n) = sum over r of a[r * a_row + c] * s[r], plus post[c] * y; columns [0, n) of streams `stride` apart.
+struct MixArgs {
+  const float* s;
+  float* out;
+  std::int64_t stride; // elements between streams, in s and in out
+  std::int64_t n;      // columns
+  std::int64_t from, to;
+  const float* a; // [from, to]
+  const float* y; // [n] or nullptr
+  const float* post;
+};
+
+struct Isa {
+  const char* name;
+  const Format* formats;
+  std::int64_t n_formats;
+  void (*quantise)(Act, const float* x, std::int64_t k, std::byte* out);
+
+  // Rows of n elements.
+  float (*sum_squares)(const float* x, std::int64_t n);
+  void (*scale_by)(const float* x, float scale, const float* w, float* out, std::int64_t n); // (x*scale)*w, w optional
+  void (*add)(const float* a, const float* b, float* out, std::int64_t n);
+  void (*swiglu)(const float* g, const float* u, float weight, float clamp, float* out, std::int64_t n);
+  void (*to_half)(const float* x, std::byte* out, std::int64_t n);
+  void (*from_half)(const std::byte* x, float* out, std::int64_t n);
+  void (*mix)(const MixArgs&);
+
+  void (*attend)(const AttendArgs&);
+  void (*index_score)(const IndexScoreArgs&);
+  /// out[j] = sum of softmax over rows of score[.][j] times value[.][j]; row r at value[r], score[r].
+  void (*pool)(const float* const* value, const float* const* score, std::int64_t rows, std::int64_t n, float* out);
+
+  /// nullptr when there is no such format.
+  const Format* find(DType dtype) const {
+    for (std::int64_t i = 0; i < n_formats; ++i)
+      if (formats[i].dtype == dtype) return &formats[i];
+    return nullptr;
+  }
+};
+
+} // namespace seacliff::cpu

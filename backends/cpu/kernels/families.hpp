@@ -1,0 +1,24 @@
+// What the kernel sources of one instruction set define for its table.
+#pragma once
+
+#include "isa.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+extern const Format formats[];
+extern const std::int64_t n_formats;
+void quantise(Act act, const float* x, std::int64_t k, std::byte* out);
+
+float sum_squares(const float* x, std::int64_t n);
+void scale_by(const float* x, float scale, const float* w, float* out, std::int64_t n);
+void add(const float* a, const float* b, float* out, std::int64_t n);
+void swiglu(const float* g, const float* u, float weight, float clamp, float* out, std::int64_t n);
+void to_half(const float* x, std::byte* out, std::int64_t n);
+void from_half(const std::byte* x, float* out, std::int64_t n);
+void mix(const MixArgs& args);
+
+void attend(const AttendArgs& args);
+void index_score(const IndexScoreArgs& args);
+void pool(const float* const* value, const float* const* score, std::int64_t rows, std::int64_t n, float* out);
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE

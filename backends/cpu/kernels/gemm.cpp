@@ -1,0 +1,267 @@
+// y = x . w for every weight format.
+//
+// f32, f16 and bf16 weights are read straight into registers for one token. Everything else goes through tiles: a few
+// rows are unpacked once and meet all tokens while they lie in the first-level cache.
+#include "kernels/dot_tile.hpp"
+#include "kernels/families.hpp"
+#include "kernels/formats.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+namespace {
+
+// Tunables. Rows and elements of an f32 tile (k_tile_k a multiple of 256; rows * k * 4 bytes should fit half of a
+// second-level cache), rows and elements of a tile of codes (fits a first-level cache).
+constexpr std::int64_t k_tile_rows = 16, k_tile_k = 512;
+constexpr int k_code_rows = 4;
+constexpr std::int64_t k_code_k = 2048;
+
+SCF_INLINE const float* x_at(const GemmArgs& a, std::int64_t t) {
+  const std::int64_t row = a.x_row != nullptr ? a.x_row[t] : t;
+  return reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride);
+}
+SCF_INLINE float* y_at(const GemmArgs& a, std::int64_t t) {
+  return a.y + (a.y_row != nullptr ? a.y_row[t] : t) * a.y_stride;
+}
+SCF_INLINE const std::byte* w_at(const GemmArgs& a, std::int64_t r) {
+  return a.w + static_cast<std::uint64_t>(r) * a.w_stride;
+}
+
+// ---- plain formats -------------------------------------------------------------------------------------------------
+
+struct PlainF32 {
+  static constexpr DType dtype = DType::f32;
+  static constexpr std::uint64_t bytes = 4;
+  SCF_INLINE F read(const std::byte* p) { return load(reinterpret_cast<const float*>(p)); }
+};
+struct PlainF16 {
+  static constexpr DType dtype = DType::f16;
+  static constexpr std::uint64_t bytes = 2;
+  SCF_INLINE F read(const std::byte* p) { return load_f16(p); }
+};
+struct PlainBF16 {
+  static constexpr DType dtype = DType::bf16;
+  static constexpr std::uint64_t bytes = 2;
+  SCF_INLINE F read(const std::byte* p) { return load_bf16(p); }
+};
+
+template <class Plain> SCF_INLINE F read_part(const std::byte* p, Whole) { return Plain::read(p); }
+template <class Plain> SCF_INLINE F read_part(const std::byte* p, Part part) {
+  std::byte tail[Plain::bytes * k_lanes] = {};
+  __builtin_memcpy(tail, p, Plain::bytes * static_cast<std::size_t>(part.n));
+  return Plain::read(tail);
+}
+
+template <class Plain> void decode_plain(const std::byte* p, float* out, std::int64_t n) {
+  each(n, [&](std::int64_t i, auto part) {
+    store(out + i, read_part<Plain>(p + static_cast<std::uint64_t>(i) * Plain::bytes, part), part);
+  });
+}
+
+/// R rows, one token, two sums per row in flight.
+template <class Plain, int R> SCF_INLINE void vector_rows(const GemmArgs& a, std::int64_t row, const float* x, float* y) {
+  F acc[R][2];
+  const std::byte* w[R];
+  for (int r = 0; r < R; ++r) {
+    acc[r][0] = acc[r][1] = zero();
+    w[r] = w_at(a, row + r);
+  }
+  std::int64_t i = 0;
+  for (; i + 2 * k_lanes <= a.k; i += 2 * k_lanes) {
+    const F x0 = load(x + i), x1 = load(x + i + k_lanes);
+    const std::uint64_t at = static_cast<std::uint64_t>(i) * Plain::bytes;
+    for (int r = 0; r < R; ++r) {
+      acc[r][0] = fma(Plain::read(w[r] + at), x0, acc[r][0]);
+      acc[r][1] = fma(Plain::read(w[r] + at + k_lanes * Plain::bytes), x1, acc[r][1]);
+    }
+  }
+  each(a.k - i, [&](std::int64_t j, auto part) {
+    const F v = load(x + i + j, part);
+    for (int r = 0; r < R; ++r)
+      acc[r][0] = fma(read_part<Plain>(w[r] + static_cast<std::uint64_t>(i + j) * Plain::bytes, part), v, acc[r][0]);
+  });
+  for (int r = 0; r < R; ++r) y[row + r] = sum(acc[r][0] + acc[r][1]);
+}
+
+// ---- f32 tiles -----------------------------------------------------------------------------------------------------
+
+/// rows x n weights as f32, times all tokens; adds to y unless `first`.
+SCF_INLINE void multiply_tile(const GemmArgs& a, const float* tile, std::int64_t row, std::int64_t rows,
+                              std::int64_t begin, std::int64_t n, bool first) {
+  cover<k_tile_tokens>(rows, a.tokens, [&](auto R, std::int64_t r, auto T, std::int64_t t) {
+    constexpr int nr = decltype(R)::value, nt = decltype(T)::value;
+    const float *w[nr], *x[nt];
+    for (int i = 0; i < nr; ++i) w[i] = tile + (r + i) * k_tile_k;
+    for (int i = 0; i < nt; ++i) x[i] = x_at(a, t + i) + begin;
+    float out[nr][nt];
+    dot_tile<nr, nt>(w, x, n, out);
+    for (int j = 0; j < nt; ++j) {
+      float* y = y_at(a, t + j) + row + r;
+      for (int i = 0; i < nr; ++i) y[i] = first ? out[i][j] : y[i] + out[i][j];
+    }
+  });
+}
+
+template <void (*DECODE)(const std::byte*, float*, std::int64_t), std::uint64_t BLOCK, std::uint64_t BLOCK_BYTES>
+void gemm_tiles(const GemmArgs& a) {
+  alignas(64) float tile[k_tile_rows * k_tile_k];
+  for (std::int64_t row = 0; row < a.rows; row += k_tile_rows) {
+    const std::int64_t rows = lesser(k_tile_rows, a.rows - row);
+    for (std::int64_t begin = 0; begin < a.k; begin += k_tile_k) {
+      const std::int64_t n = lesser(k_tile_k, a.k - begin);
+      const std::uint64_t at = static_cast<std::uint64_t>(begin) / BLOCK * BLOCK_BYTES;
+      for (std::int64_t r = 0; r < rows; ++r) DECODE(w_at(a, row + r) + at, tile + r * k_tile_k, n);
+      multiply_tile(a, tile, row, rows, begin, n, begin == 0);
+    }
+  }
+}
+
+template <class Plain> void gemm_plain(const GemmArgs& a) {
+  if (a.tokens != 1) return gemm_tiles<decode_plain<Plain>, 1, Plain::bytes>(a);
+  const float* x = x_at(a, 0);
+  float* y = y_at(a, 0);
+  std::int64_t row = 0;
+  for (; row + 4 <= a.rows; row += 4) vector_rows<Plain, 4>(a, row, x, y);
+  for (; row < a.rows; ++row) vector_rows<Plain, 1>(a, row, x, y);
+}
+
+// ---- block formats, f32 activations --------------------------------------------------------------------------------
+
+template <class Fmt> void decode_blocks(const std::byte* p, float* out, std::int64_t n) {
+  using Out = typename Fmt::Out;
+  const auto* block = reinterpret_cast<const typename Fmt::Block*>(p);
+  for (; n > 0; ++block, n -= 32 * Out::vectors, out += 32 * Out::vectors) {
+    Out u;
+    Fmt::unpack(*block, u);
+    for (int s = 0; s < Out::subs; ++s) {
+      std::uint8_t code[Out::sub];
+      __builtin_memcpy(code, reinterpret_cast<const std::uint8_t*>(u.c) + s * Out::sub, Out::sub);
+      const float min = Out::has_min ? u.m[s / 8 % Out::min_vectors][s % 8] : 0.0f;
+      for (int i = 0; i < Out::sub; ++i) {
+        const int value = Out::is_signed ? static_cast<std::int8_t>(code[i]) : code[i];
+        out[s * Out::sub + i] = u.s[s] * static_cast<float>(value) - min;
+      }
+    }
+  }
+}
+
+// ---- block formats, int8 activations -------------------------------------------------------------------------------
+
+/// One quantised activation row.
+struct ActRow {
+  const std::byte* codes;
+  const float *scales, *sums;
+};
+template <class Fmt> SCF_INLINE ActRow act_at(const GemmArgs& a, std::int64_t t) {
+  constexpr bool wide = Fmt::act == Act::q8_k;
+  const auto* p = reinterpret_cast<const std::byte*>(x_at(a, t));
+  const std::uint64_t n = static_cast<std::uint64_t>(a.k);
+  const std::uint64_t scales = up_to_line(n), sums16 = scales + up_to_line(n / (wide ? 256 : 32) * 4);
+  const std::uint64_t sums = Fmt::Out::sub == 16 ? sums16 : sums16 + up_to_line(n / 16 * 4);
+  return {p, reinterpret_cast<const float*>(p + scales), reinterpret_cast<const float*>(p + sums)};
+}
+
+/// acc += one block of weights times the same block of an activation row.
+template <class Out> SCF_INLINE F8 multiply_block(const Out& w, const ActRow& x, std::int64_t block, F8 acc) {
+  const std::byte* codes = x.codes + block * 32 * Out::vectors;
+  F8 part{};
+  for (int j = 0; j < Out::vectors; ++j) {
+    const B v = load_b(codes + 32 * j);
+    I8 dot;
+    if constexpr (Out::is_signed) {
+      dot = dot_s8(w.c[j], v, fix_for(v));
+    } else {
+      dot = dot_u8(w.c[j], v);
+    }
+    if constexpr (Out::vectors == 1) return fma8(to_f8(dot), set8(w.s[0] * x.scales[block]), acc);
+    const F8 scale = Out::sub == 16 ? pair8(w.s[2 * j % Out::subs], w.s[(2 * j + 1) % Out::subs]) : set8(w.s[j % Out::subs]);
+    part = fma8(to_f8(dot), scale, part);
+  }
+  if constexpr (Out::has_min)
+    for (int i = 0; i < Out::min_vectors; ++i) part = part - w.m[i] * load8(x.sums + block * Out::subs + 8 * i);
+  return fma8(part, set8(x.scales[block]), acc);
+}
+
+/// R rows, one token: unpacked into registers and used at once.
+template <class Fmt, int R> SCF_INLINE void vector_blocks(const GemmArgs& a, std::int64_t row, const ActRow& x, float* y) {
+  using Out = typename Fmt::Out;
+  const std::int64_t n = a.k / (32 * Out::vectors);
+  const typename Fmt::Block* w[R];
+  F8 acc[R];
+  for (int r = 0; r < R; ++r) {
+    w[r] = reinterpret_cast<const typename Fmt::Block*>(w_at(a, row + r));
+    acc[r] = F8{};
+  }
+  for (std::int64_t i = 0; i < n; ++i)
+    for (int r = 0; r < R; ++r) {
+      Out u;
+      Fmt::unpack(w[r][i], u);
+      acc[r] = multiply_block(u, x, i, acc[r]);
+    }
+  for (int r = 0; r < R; ++r) y[row + r] = sum8(acc[r]);
+}
+
+template <class Fmt, int R, int T>
+SCF_INLINE void multiply_codes(const GemmArgs& a, const typename Fmt::Out (*tile)[k_code_k / (32 * Fmt::Out::vectors)],
+                               std::int64_t row, std::int64_t t, std::int64_t begin, std::int64_t n) {
+  F8 acc[R][T] = {};
+  ActRow x[T];
+  for (int j = 0; j < T; ++j) x[j] = act_at<Fmt>(a, t + j);
+  for (std::int64_t i = 0; i < n; ++i)
+    for (int r = 0; r < R; ++r)
+      for (int j = 0; j < T; ++j) acc[r][j] = multiply_block(tile[r][i], x[j], begin + i, acc[r][j]);
+  for (int j = 0; j < T; ++j) {
+    float* y = y_at(a, t + j) + row;
+    for (int r = 0; r < R; ++r) y[r] = begin == 0 ? sum8(acc[r][j]) : y[r] + sum8(acc[r][j]);
+  }
+}
+
+template <class Fmt, int R> SCF_INLINE void code_rows(const GemmArgs& a, std::int64_t row) {
+  using Out = typename Fmt::Out;
+  constexpr std::int64_t most = k_code_k / (32 * Out::vectors);
+  Out tile[R][most];
+  const std::int64_t blocks = a.k / (32 * Out::vectors);
+  for (std::int64_t begin = 0; begin < blocks; begin += most) {
+    const std::int64_t n = lesser(most, blocks - begin);
+    for (int r = 0; r < R; ++r) {
+      const auto* w = reinterpret_cast<const typename Fmt::Block*>(w_at(a, row + r)) + begin;
+      for (std::int64_t i = 0; i < n; ++i) Fmt::unpack(w[i], tile[r][i]);
+    }
+    std::int64_t t = 0;
+    for (; t + 2 <= a.tokens; t += 2) multiply_codes<Fmt, R, 2>(a, tile, row, t, begin, n);
+    for (; t < a.tokens; ++t) multiply_codes<Fmt, R, 1>(a, tile, row, t, begin, n);
+  }
+}
+
+template <class Fmt> void gemm_act(const GemmArgs& a) {
+  std::int64_t row = 0;
+  if (a.tokens == 1) {
+    constexpr int side_by_side = Fmt::Out::vectors == 1 ? 4 : 2;
+    const ActRow x = act_at<Fmt>(a, 0);
+    float* y = y_at(a, 0);
+    for (; row + side_by_side <= a.rows; row += side_by_side) vector_blocks<Fmt, side_by_side>(a, row, x, y);
+    for (; row < a.rows; ++row) vector_blocks<Fmt, 1>(a, row, x, y);
+    return;
+  }
+  for (; row + k_code_rows <= a.rows; row += k_code_rows) code_rows<Fmt, k_code_rows>(a, row);
+  for (; row < a.rows; ++row) code_rows<Fmt, 1>(a, row);
+}
+
+template <class Plain> constexpr Format plain_format() {
+  return {Plain::dtype, decode_plain<Plain>, gemm_plain<Plain>, Act::none, nullptr};
+}
+template <class Blocks> constexpr Format block_format() {
+  return {Blocks::dtype, decode_blocks<Blocks>,
+          gemm_tiles<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>, Blocks::act,
+          gemm_act<Blocks>};
+}
+
+} // namespace
+
+const Format formats[] = {
+    plain_format<PlainF32>(),    plain_format<PlainF16>(),    plain_format<PlainBF16>(),  block_format<FormatQ8_0>(),
+    block_format<FormatQ2_K>(),  block_format<FormatQ3_K>(),  block_format<FormatQ4_K>(), block_format<FormatQ5_K>(),
+    block_format<FormatQ6_K>(),  block_format<FormatIQ2_XXS>(), block_format<FormatMXFP4>(),
+};
+const std::int64_t n_formats = sizeof formats / sizeof formats[0];
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE

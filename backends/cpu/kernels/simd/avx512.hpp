@@ -1,0 +1,5 @@
+// AVX-512 F, BW, VL, DQ.
+#pragma once
+
+#include "kernels/simd/avx512_floats.hpp"
+#include "kernels/simd/dot_maddubs.hpp"

@@ -1,0 +1,25 @@
+// Bytes and floats of eight lanes: AVX2 and above.
+#pragma once
+
+#include "kernels/simd/vector_types.hpp"
+
+#include <immintrin.h>
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+SCF_INLINE F8 fma8(F8 a, F8 b, F8 c) { return (F8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+SCF_INLINE F8 to_f8(I8 v) { return (F8)_mm256_cvtepi32_ps((__m256i)v); }
+/// table[v[i]] for v[i] < 16.
+SCF_INLINE B lookup16(const std::int8_t* table, B v) {
+  const __m256i t = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return (B)_mm256_shuffle_epi8(t, (__m256i)v);
+}
+/// The 8 bytes of `v`, lowest first, as floats.
+SCF_INLINE F8 u8_to_f8(std::uint64_t v) {
+  return (F8)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(v))));
+}
+SCF_INLINE F8 s8_to_f8(std::uint64_t v) {
+  return (F8)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(static_cast<long long>(v))));
+}
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -1,0 +1,25 @@
+// The table of this instruction set.
+#include "kernels/families.hpp"
+
+#define SCF_TEXT_OF(name) #name
+#define SCF_TEXT(name) SCF_TEXT_OF(name)
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+extern const Isa isa;
+const Isa isa{SCF_TEXT(SCF_ISA_NAMESPACE),
+              formats,
+              n_formats,
+              quantise,
+              sum_squares,
+              scale_by,
+              add,
+              swiglu,
+              to_half,
+              from_half,
+              mix,
+              attend,
+              index_score,
+              pool};
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -1,0 +1,228 @@
+// ring_write, gather_kv, attn_scores, softmax_sink, attn_mix, attention_mixed.
+#include "op_kernel.hpp"
+#include "state.hpp"
+
+#include <cmath>
+
+namespace seacliff::cpu {
+namespace {
+
+/// What a token sees: raw rows old to new (from the ring before the run began, from the batch since), then compressed
+/// ones.
+class View {
+public:
+  View(const NodeView& node) : window_(node.attr_int("window", 1)), ratio_(node.attr_int("ratio")) {}
+
+  struct Rows {
+    Segment segment[4];
+    std::int64_t n = 0;
+    void add(const std::byte* base, std::uint64_t stride, std::int64_t count, bool half,
+             const std::int32_t* pick = nullptr) {
+      if (count > 0) segment[n++] = {base, stride, count, pick, half};
+    }
+  };
+
+  Rows of(std::int64_t t, const Batch& batch, const Tensor& k, const State& ring, const Tensor* cache,
+          const Tensor* sel) const {
+    Rows rows;
+    const std::int64_t p = batch.pos[t], start = batch.start(t), slot = batch.slot(t);
+    const std::int64_t oldest = std::max<std::int64_t>(0, p - window_ + 1);
+    if (oldest < start) {
+      const std::int64_t at = oldest % ring.rows(), count = start - oldest;
+      const std::int64_t until_wrap = std::min(count, ring.rows() - at);
+      rows.add(ring.row(slot, at), ring.stride(), until_wrap, ring.half());
+      rows.add(ring.row(slot, 0), ring.stride(), count - until_wrap, ring.half());
+    }
+    const std::int64_t from = std::max(oldest, start);
+    rows.add(reinterpret_cast<const std::byte*>(k.f32_row(batch.first(t) + from - start)), k.row_stride(), p - from + 1,
+             false);
+    if (cache == nullptr) return rows;
+    const State compressed(*cache);
+    const std::int64_t visible = visible_rows(p, ratio_, compressed.rows());
+    if (sel == nullptr) {
+      rows.add(compressed.row(slot, 0), compressed.stride(), visible, compressed.half());
+      return rows;
+    }
+    const std::int32_t* pick = sel->i32() + t * sel->cols();
+    std::int64_t count = 0;
+    while (count < sel->cols() && pick[count] >= 0 && pick[count] < compressed.rows()) ++count;
+    rows.add(compressed.row(slot, 0), compressed.stride(), count, compressed.half(), pick);
+    return rows;
+  }
+
+  std::int64_t window() const { return window_; }
+
+private:
+  std::int64_t window_, ratio_;
+};
+
+const Tensor* optional(const KernelCall& call, std::size_t i) {
+  return call.in.size() > i && call.input(i) ? &call.input(i) : nullptr;
+}
+
+/// The last rows of each run into the ring.
+void write_ring(const Isa& isa, const Tensor& k, const State& ring, const Batch& batch, const Worker& worker) {
+  const Range mine = worker.share(batch.tokens);
+  for (std::int64_t t = mine.begin; t < mine.end; ++t)
+    if (batch.last(t) - t < ring.rows()) ring.write(isa, batch.slot(t), batch.pos[t] % ring.rows(), k.f32_row(t));
+}
+
+class RingWrite final : public OpKernel {
+public:
+  RingWrite(const Isa& isa, const NodeView&) : OpKernel(isa) {}
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    write_ring(isa_, call.input(0), State(call.input(1)), Batch(call.input(2), call.input(3)), worker);
+  }
+};
+
+class GatherKv final : public OpKernel {
+public:
+  GatherKv(const Isa& isa, const NodeView& node) : OpKernel(isa), view_(node) {}
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const Batch batch(call.input(4), call.input(5));
+    const State ring(call.input(1));
+    const Tensor& out = call.output(0);
+    const std::int64_t most = out.dim(1), dim = out.dim(2);
+    const Range mine = worker.share(batch.tokens);
+    for (std::int64_t t = mine.begin; t < mine.end; ++t) {
+      const View::Rows rows = view_.of(t, batch, call.input(0), ring, optional(call, 2), optional(call, 3));
+      float* to = out.f32() + t * most * dim;
+      std::int64_t count = 0;
+      for (std::int64_t s = 0; s < rows.n; ++s)
+        for (std::int64_t i = 0; i < rows.segment[s].count && count < most; ++i, ++count)
+          copy_row(rows.segment[s], i, to + count * dim, dim);
+      std::fill_n(to + count * dim, (most - count) * dim, 0.0f);
+      call.output(1).i32()[t] = static_cast<std::int32_t>(count);
+    }
+  }
+
+private:
+  void copy_row(const Segment& s, std::int64_t i, float* to, std::int64_t dim) const {
+    const std::byte* from = s.base + static_cast<std::uint64_t>(s.pick != nullptr ? s.pick[i] : i) * s.stride;
+    if (s.half) {
+      isa_.from_half(from, to, dim);
+    } else {
+      std::memcpy(to, from, static_cast<std::size_t>(dim) * 4);
+    }
+  }
+  View view_;
+};
+
+class AttnScores final : public OpKernel {
+public:
+  AttnScores(const Isa& isa, const NodeView& node)
+      : OpKernel(isa), multiply_(isa.find(DType::f32)->gemm),
+        scale_(static_cast<float>(node.attr_float("scale", 1.0))) {}
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const Tensor &q = call.input(0), &rows = call.input(1), &out = call.output(0);
+    const std::int64_t heads = q.dim(1), dim = q.dim(2), n = rows.dim(1);
+    const Range mine = worker.share(q.dim(0));
+    for (std::int64_t t = mine.begin; t < mine.end; ++t) {
+      const std::int64_t count = std::clamp<std::int64_t>(call.input(2).i32()[t], 0, n);
+      float* s = out.f32() + t * heads * n;
+      const auto stride = static_cast<std::uint64_t>(dim) * 4;
+      if (count > 0)
+        multiply_({reinterpret_cast<const std::byte*>(rows.f32() + t * n * dim), stride, count, dim,
+                   reinterpret_cast<const std::byte*>(q.f32() + t * heads * dim), stride, heads, s, n});
+      for (std::int64_t h = 0; h < heads; ++h) {
+        isa_.scale_by(s + h * n, scale_, nullptr, s + h * n, count);
+        std::fill(s + h * n + count, s + (h + 1) * n, -INFINITY);
+      }
+    }
+  }
+
+private:
+  void (*multiply_)(const GemmArgs&);
+  float scale_;
+};
+
+class SoftmaxSink final : public OpKernel {
+public:
+  SoftmaxSink(const Isa& isa, const NodeView&) : OpKernel(isa) {}
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const Tensor &s = call.input(0), &out = call.output(0);
+    const std::int64_t heads = s.dim(1), n = s.dim(2);
+    const Range mine = worker.share(s.rows());
+    for (std::int64_t r = mine.begin; r < mine.end; ++r) {
+      const std::int64_t count = std::clamp<std::int64_t>(call.input(2).i32()[r / heads], 0, n);
+      const float* x = s.f32_row(r);
+      float* p = out.f32_row(r);
+      const float sink = call.input(1).f32()[r % heads];
+      float top = sink, total = 0;
+      for (std::int64_t i = 0; i < count; ++i) top = std::max(top, x[i]);
+      for (std::int64_t i = 0; i < count; ++i) total += p[i] = std::exp(x[i] - top);
+      isa_.scale_by(p, 1.0f / (std::exp(sink - top) + total), nullptr, p, count);
+      std::fill(p + count, p + n, 0.0f);
+    }
+  }
+};
+
+class AttnMix final : public OpKernel {
+public:
+  AttnMix(const Isa& isa, const NodeView&) : OpKernel(isa) {}
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const Tensor &p = call.input(0), &rows = call.input(1), &out = call.output(0);
+    const std::int64_t heads = p.dim(1), n = p.dim(2), dim = rows.dim(2);
+    const Range mine = worker.share(out.rows());
+    for (std::int64_t r = mine.begin; r < mine.end; ++r) {
+      const std::int64_t t = r / heads, count = std::clamp<std::int64_t>(call.input(2).i32()[t], 0, n);
+      isa_.mix({rows.f32() + t * n * dim, out.f32_row(r), dim, dim, count, 1, p.f32_row(r), nullptr, nullptr});
+    }
+  }
+};
+
+class AttentionMixed final : public OpKernel {
+public:
+  AttentionMixed(const Isa& isa, const NodeView& node)
+      : OpKernel(isa), view_(node), scale_(static_cast<float>(node.attr_float("scale", 1.0))) {}
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const Tensor &q = call.input(0), &k = call.input(1);
+    const Batch batch(call.input(6), call.input(7));
+    const State ring(call.input(2));
+    const std::int64_t heads = q.dim(1), dim = q.dim(2);
+    // Pieces of work: some heads of one token, so many that all workers have some.
+    const std::int64_t wanted = (worker.count() + batch.tokens - 1) / std::max<std::int64_t>(1, batch.tokens);
+    const std::int64_t groups = std::clamp<std::int64_t>(wanted, (heads + k_attend_heads - 1) / k_attend_heads, heads);
+    const Range mine = worker.share(batch.tokens * groups);
+    for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+      const std::int64_t t = i / groups;
+      const Range h = part_of(heads, 1, i % groups, groups);
+      const View::Rows rows = view_.of(t, batch, k, ring, optional(call, 3), optional(call, 4));
+      isa_.attend({q.f32() + (t * heads + h.begin) * dim, call.input(5).f32() + h.begin,
+                   call.output(0).f32() + (t * heads + h.begin) * dim, h.end - h.begin, dim, scale_, rows.segment,
+                   rows.n});
+    }
+    worker.barrier(); // the ring is read until here
+    write_ring(isa_, k, ring, batch, worker);
+  }
+
+private:
+  View view_;
+  float scale_;
+};
+
+} // namespace
+
+Claim claim_ring_write(const NodeView& node) { return with_states(node, {1}); }
+Claim claim_gather_kv(const NodeView& node) { return with_states(node, {1, 2}); }
+Claim claim_attn_scores(const NodeView&) { return Claim::ok(); }
+Claim claim_softmax_sink(const NodeView&) { return Claim::ok(); }
+Claim claim_attn_mix(const NodeView&) { return Claim::ok(); }
+Claim claim_attention_mixed(const NodeView& node) {
+  const std::int64_t dim = node.in(0).cols();
+  if (dim > k_attend_dim) return Claim::no("head dimension " + std::to_string(dim) + " is too large");
+  return with_states(node, {2, 3});
+}
+
+std::unique_ptr<sdk::Kernel> make_ring_write(const Isa& i, const NodeView& n) { return make_kernel<RingWrite>(i, n); }
+std::unique_ptr<sdk::Kernel> make_gather_kv(const Isa& i, const NodeView& n) { return make_kernel<GatherKv>(i, n); }
+std::unique_ptr<sdk::Kernel> make_attn_scores(const Isa& i, const NodeView& n) { return make_kernel<AttnScores>(i, n); }
+std::unique_ptr<sdk::Kernel> make_softmax_sink(const Isa& i, const NodeView& n) {
+  return make_kernel<SoftmaxSink>(i, n);
+}
+std::unique_ptr<sdk::Kernel> make_attn_mix(const Isa& i, const NodeView& n) { return make_kernel<AttnMix>(i, n); }
+std::unique_ptr<sdk::Kernel> make_attention_mixed(const Isa& i, const NodeView& n) {
+  return make_kernel<AttentionMixed>(i, n);
+}
+
+} // namespace seacliff::cpu

@@ -1,0 +1,57 @@
+// One weight operand as the operations use it.
+#pragma once
+
+#include "split.hpp"
+
+namespace seacliff::cpu {
+
+/// Rows of activations, f32 or quantised.
+struct Activations {
+  const std::byte* data = nullptr;
+  std::uint64_t stride = 0; // bytes
+};
+
+/// A matrix [n, k], or several of them one behind the other.
+class Gemm {
+public:
+  /// `act8`: int8 activations where the format has a kernel for them.
+  Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8);
+
+  std::int64_t n() const { return n_; }
+  std::int64_t k() const { return k_; }
+  Act act() const { return act_; }
+  std::uint64_t row_bytes() const { return row_bytes_; }
+
+  /// y[token][row] for a rectangle; y is [tokens, y_stride] with column 0 = row 0. `first_row` is that of the matrix in
+  /// the weight.
+  void multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
+                std::int64_t y_stride) const;
+  /// Everything said by the caller but the weight's format.
+  void run(GemmArgs args) const;
+
+private:
+  const Format* format_;
+  Act act_;
+  std::int64_t n_, k_;
+  std::uint64_t row_bytes_;
+};
+
+/// Activations in the form that `act` asks for. Few elements: every worker quantises all of them for itself, which is
+/// quicker than to wait for each other; many: together, with a barrier behind.
+class Quantiser {
+public:
+  Quantiser(const Isa& isa, Act act, std::int64_t k) : isa_(isa), act_(act), k_(k), row_(act_layout(act, k).bytes) {}
+
+  std::uint64_t bytes(std::int64_t max_rows, std::uint32_t workers) const;
+  /// `scratch` as `bytes` says. `x`: rows of k f32, one behind the other.
+  Activations prepare(const float* x, std::int64_t rows, std::byte* scratch, const sdk::Worker& worker) const;
+
+private:
+  static constexpr std::int64_t k_alone = 16384; // elements
+  const Isa& isa_;
+  Act act_;
+  std::int64_t k_;
+  std::uint64_t row_;
+};
+
+} // namespace seacliff::cpu

@@ -1,0 +1,213 @@
+// index_score, top_k_rows, index_select.
+#include "gemm.hpp"
+#include "op_kernel.hpp"
+#include "rotary.hpp"
+#include "state.hpp"
+
+#include <cmath>
+#include <cstring>
+
+namespace seacliff::cpu {
+namespace {
+
+/// Sorts as the score does, larger is better; ties to the lower row; 0 for what is never taken.
+std::uint64_t key_of(float score, std::int64_t row) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &score, sizeof bits);
+  if (!(score > -INFINITY)) return 0; // also NaN
+  const std::uint32_t order = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+  return std::uint64_t{order} << 32 | (0xffffffffu - static_cast<std::uint32_t>(row));
+}
+
+/// The k best of n scores, in ascending order of row, padded with -1. `keys` holds n.
+void select_rows(const float* score, std::int64_t n, std::int64_t k, std::uint64_t* keys, std::int32_t* out) {
+  std::int64_t found = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint64_t key = key_of(score[i], i);
+    if (key != 0) keys[found++] = key;
+  }
+  if (found > k) {
+    std::nth_element(keys, keys + k, keys + found, std::greater<>());
+    found = k;
+  }
+  for (std::int64_t i = 0; i < found; ++i) out[i] = static_cast<std::int32_t>(0xffffffffu - (keys[i] & 0xffffffffu));
+  std::sort(out, out + found);
+  std::fill(out + found, out + k, -1);
+}
+
+Segment cache_rows(const State& cache, std::int64_t slot, Range rows) {
+  return {cache.row(slot, rows.begin), cache.stride(), rows.end - rows.begin, nullptr, cache.half()};
+}
+
+class IndexScore final : public OpKernel {
+public:
+  IndexScore(const Isa& isa, const NodeView& node)
+      : OpKernel(isa), ratio_(node.attr_int("ratio", 1)), scale_(static_cast<float>(node.attr_float("scale", 1.0))) {}
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const Tensor &iq = call.input(0), &w = call.input(1), &out = call.output(0);
+    const State cache(call.input(2));
+    const Batch batch(call.input(3), call.input(4));
+    const std::int64_t heads = iq.dim(1), dim = iq.dim(2), n = out.cols();
+    each_cell(worker, batch.tokens, n, 64, [&](std::int64_t t, Range rows) {
+      const std::int64_t visible = std::min(rows.end, visible_rows(batch.pos[t], ratio_, cache.rows()));
+      float* s = out.f32_row(t);
+      if (rows.begin < visible)
+        isa_.index_score({iq.f32() + t * heads * dim, w.f32_row(t), heads, dim, scale_,
+                          cache_rows(cache, batch.slot(t), {rows.begin, visible}), s + rows.begin});
+      std::fill(s + std::max(rows.begin, visible), s + rows.end, -INFINITY);
+    });
+  }
+
+private:
+  std::int64_t ratio_;
+  float scale_;
+};
+
+class TopKRows final : public OpKernel {
+public:
+  TopKRows(const Isa& isa, const NodeView& node) : OpKernel(isa), max_cols_(node.in(0).cols()) {}
+  std::uint64_t scratch_bytes(std::uint32_t workers) const override { return keys_bytes() * workers; }
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const Tensor &s = call.input(0), &out = call.output(0);
+    auto* keys = reinterpret_cast<std::uint64_t*>(call.scratch.data() + keys_bytes() * worker.index());
+    const Range mine = worker.share(s.rows());
+    for (std::int64_t t = mine.begin; t < mine.end; ++t)
+      select_rows(s.f32_row(t), s.cols(), out.cols(), keys, out.i32() + t * out.cols());
+  }
+
+private:
+  std::uint64_t keys_bytes() const { return up_to_line(static_cast<std::uint64_t>(max_cols_) * 8); }
+  std::int64_t max_cols_;
+};
+
+/// Tokens that see no more rows than may be chosen take them all. The others are scored in batches of as many tokens as
+/// there are workers: first all rows of the batch together, then one token's choice per worker.
+class IndexSelect final : public OpKernel {
+public:
+  IndexSelect(const Isa& isa, const NodeView& node)
+      : OpKernel(isa), query_(isa, node.in(2), false), head_weights_(isa, node.in(3), false), rotary_(node),
+        round_(isa, node, RoundTrip::Kind::index), heads_(node.attr_int("heads", 1)), dim_(query_.n() / heads_),
+        ratio_(node.attr_int("ratio", 4)), max_tokens_(node.in(0).dim(0)), max_rows_(node.in(4).dim(1)),
+        scale_(static_cast<float>(1.0 / std::sqrt(static_cast<double>(heads_ * dim_)))) {}
+
+  std::uint64_t scratch_bytes(std::uint32_t workers) const override { return parts(nullptr, workers).bytes; }
+
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const Batch batch(call.input(5), call.input(6));
+    const State cache(call.input(4));
+    const std::int64_t k = call.output(0).cols();
+    std::int64_t needy = 0;
+    for (std::int64_t t = 0; t < batch.tokens; ++t) needy += visible_rows(batch.pos[t], ratio_, cache.rows()) > k;
+    take_all(call, batch, cache, k, worker);
+    if (needy == 0) return;
+    const Parts p = parts(call.scratch.data(), worker.count());
+    project(call, batch, p, worker);
+    const std::int64_t at_once = worker.count();
+    for (std::int64_t first = 0; first < batch.tokens; first += at_once) {
+      const Range tokens{first, std::min(batch.tokens, first + at_once)};
+      each_cell(worker, tokens.end - tokens.begin, cache.rows(), 64,
+                [&](std::int64_t i, Range rows) { score(batch, cache, k, tokens.begin + i, rows, p, i); });
+      worker.barrier();
+      const Range mine = worker.share(tokens.end - tokens.begin);
+      for (std::int64_t i = mine.begin; i < mine.end; ++i) choose(call, batch, cache, k, tokens.begin + i, p, i, worker);
+      worker.barrier();
+    }
+  }
+
+private:
+  struct Parts {
+    float *query, *weights, *scores;
+    std::uint64_t* keys;
+    std::uint64_t bytes;
+  };
+  Parts parts(std::byte* base, std::uint32_t workers) const {
+    Carve carve(base);
+    Parts p{};
+    p.query = carve.take<float>(static_cast<std::uint64_t>(max_tokens_ * heads_ * dim_));
+    p.weights = carve.take<float>(static_cast<std::uint64_t>(max_tokens_ * heads_));
+    const auto at_once = static_cast<std::uint64_t>(std::min<std::int64_t>(workers, max_tokens_));
+    p.scores = carve.take<float>(at_once * static_cast<std::uint64_t>(max_rows_));
+    p.keys = carve.take<std::uint64_t>(at_once * static_cast<std::uint64_t>(max_rows_));
+    p.bytes = carve.used();
+    return p;
+  }
+
+  void take_all(const KernelCall& call, const Batch& batch, const State& cache, std::int64_t k,
+                const Worker& worker) const {
+    const Range mine = worker.share(batch.tokens);
+    for (std::int64_t t = mine.begin; t < mine.end; ++t) {
+      const std::int64_t visible = visible_rows(batch.pos[t], ratio_, cache.rows());
+      if (visible > k) continue;
+      std::int32_t* out = call.output(0).i32() + t * k;
+      for (std::int64_t i = 0; i < k; ++i) out[i] = i < visible ? static_cast<std::int32_t>(i) : -1;
+    }
+  }
+
+  void project(const KernelCall& call, const Batch& batch, const Parts& p, const Worker& worker) const {
+    const auto as_rows = [](const Tensor& x) {
+      return Activations{reinterpret_cast<const std::byte*>(x.data), x.row_stride()};
+    };
+    const std::int64_t n = heads_ * dim_;
+    query_.multiply(call.input(2), 0, as_rows(call.input(0)), rectangle(worker, n, batch.tokens), p.query, n);
+    head_weights_.multiply(call.input(3), 0, as_rows(call.input(1)), rectangle(worker, heads_, batch.tokens), p.weights,
+                           heads_);
+    worker.barrier();
+    const Range mine = worker.share(batch.tokens * heads_);
+    Rotary::Turn turn;
+    for (std::int64_t r = mine.begin; r < mine.end; ++r) {
+      if (r == mine.begin || r % heads_ == 0) rotary_.angles(batch.pos[r / heads_], turn);
+      rotary_.rotate(p.query + r * dim_, dim_, turn);
+      round_.apply(p.query + r * dim_, dim_);
+    }
+    worker.barrier();
+  }
+
+  void score(const Batch& batch, const State& cache, std::int64_t k, std::int64_t t, Range rows, const Parts& p,
+             std::int64_t place) const {
+    const std::int64_t visible = visible_rows(batch.pos[t], ratio_, cache.rows());
+    rows.end = std::min(rows.end, visible);
+    if (visible <= k || rows.begin >= rows.end) return;
+    isa_.index_score({p.query + t * heads_ * dim_, p.weights + t * heads_, heads_, dim_, scale_,
+                      cache_rows(cache, batch.slot(t), rows), p.scores + place * max_rows_ + rows.begin});
+  }
+
+  void choose(const KernelCall& call, const Batch& batch, const State& cache, std::int64_t k, std::int64_t t,
+              const Parts& p, std::int64_t place, const Worker&) const {
+    const std::int64_t visible = visible_rows(batch.pos[t], ratio_, cache.rows());
+    if (visible <= k) return;
+    select_rows(p.scores + place * max_rows_, visible, k, p.keys + place * max_rows_, call.output(0).i32() + t * k);
+  }
+
+  Gemm query_, head_weights_;
+  Rotary rotary_;
+  RoundTrip round_;
+  std::int64_t heads_, dim_, ratio_, max_tokens_, max_rows_;
+  float scale_;
+};
+
+Claim can_score(std::int64_t heads, std::int64_t dim) {
+  if (heads < 1 || heads > k_attend_heads || dim > k_attend_dim)
+    return Claim::no(std::to_string(heads) + " heads of " + std::to_string(dim) + " are too many");
+  return Claim::ok();
+}
+
+} // namespace
+
+Claim claim_index_score(const NodeView& node) {
+  return all_of({with_states(node, {2}), can_score(node.in(0).dim(1), node.in(0).dim(2))});
+}
+Claim claim_top_k_rows(const NodeView&) { return Claim::ok(); }
+Claim claim_index_select(const NodeView& node) {
+  const std::int64_t heads = node.attr_int("heads", 1), rows = node.in(2).dim(0);
+  if (heads < 1 || rows % heads != 0) return Claim::no(std::to_string(rows) + " rows are no whole heads");
+  return all_of({with_weights(node, {2, 3}), with_states(node, {4}), can_rotate(node), can_score(heads, rows / heads),
+                 can_round(node, RoundTrip::Kind::index, rows / heads)});
+}
+
+std::unique_ptr<sdk::Kernel> make_index_score(const Isa& i, const NodeView& n) { return make_kernel<IndexScore>(i, n); }
+std::unique_ptr<sdk::Kernel> make_top_k_rows(const Isa& i, const NodeView& n) { return make_kernel<TopKRows>(i, n); }
+std::unique_ptr<sdk::Kernel> make_index_select(const Isa& i, const NodeView& n) {
+  return make_kernel<IndexSelect>(i, n);
+}
+
+} // namespace seacliff::cpu

@@ -1,0 +1,194 @@
+// moe_experts: all experts of all tokens as one list of work.
+//
+// Pairs (token, slot) are sorted by expert, so that a weight row is read once for all tokens that want it. Gate and up
+// rows are divided over the workers by cost, whatever the routing; the down product is divided by output rows, and the
+// slots of a token are added in slot order.
+#include "gemm.hpp"
+#include "op_kernel.hpp"
+
+namespace seacliff::cpu {
+namespace {
+
+constexpr std::int64_t k_few_pairs = 64;      // up to here every worker sorts for itself
+constexpr std::int64_t k_slot_floats = 65536; // of a worker's down products, so that they stay in its cache
+constexpr std::int64_t k_row_cost = 2;        // reading a weight row, in units of multiplying it with one token
+
+/// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
+struct Sorted {
+  std::int32_t *begin, *pair, *token;
+  std::int64_t used; // pairs with a valid expert
+};
+
+class MoeExperts final : public OpKernel {
+public:
+  MoeExperts(const Isa& isa, const NodeView& node)
+      : OpKernel(isa), gate_(isa, node.in(3), act8(node)), up_(isa, node.in(4), act8(node)),
+        down_(isa, node.in(5), act8(node)), x_gate_(isa, gate_.act(), gate_.k()), x_up_(isa, up_.act(), up_.k()),
+        x_down_(isa, down_.act(), down_.k()), clamp_(static_cast<float>(node.attr_float("clamp"))),
+        experts_(node.in(3).dim(0)), slots_(node.in(1).dim(1)), max_tokens_(node.in(0).dim(0)) {}
+
+  std::uint64_t scratch_bytes(std::uint32_t workers) const override {
+    return parts(nullptr, max_tokens_, workers).bytes;
+  }
+
+  void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    const std::int64_t tokens = call.input(0).dim(0), pairs = tokens * slots_;
+    const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
+    const Sorted sorted = sort(call.input(1), pairs, p, worker);
+    const float* x = call.input(0).f32();
+    const Activations xg = x_gate_.prepare(x, tokens, p.x_gate, worker);
+    const Activations xu = gate_.act() == up_.act() ? xg : x_up_.prepare(x, tokens, p.x_up, worker);
+    gate_and_up(call, sorted, xg, xu, p, worker);
+    worker.barrier();
+    const Activations mid = x_down_.prepare(p.gate, pairs, p.mid, worker);
+    down(call, sorted, mid, tokens, p, worker);
+  }
+
+private:
+  struct Parts {
+    std::int32_t* sort;
+    float *gate, *up, *slots;
+    std::byte *x_gate, *x_up, *mid;
+    std::uint64_t bytes;
+  };
+
+  static bool act8(const NodeView& node) { return node.attr_int("act8") != 0; }
+  std::uint64_t sort_ints(std::int64_t pairs) const { return static_cast<std::uint64_t>(experts_ + 1 + 2 * pairs); }
+  /// Rows of the down product that a worker does at once.
+  static std::int64_t slot_rows(std::int64_t pairs) {
+    return std::clamp<std::int64_t>(k_slot_floats / std::max<std::int64_t>(pairs, 1) / k_row_grain * k_row_grain,
+                                    k_row_grain, 256);
+  }
+
+  Parts parts(std::byte* base, std::int64_t tokens, std::uint32_t workers) const {
+    const std::int64_t pairs = tokens * slots_;
+    Carve carve(base);
+    Parts p{};
+    const std::uint64_t own = sort_ints(std::min(pairs, k_few_pairs)) * workers;
+    p.sort = carve.take<std::int32_t>(std::max(own, sort_ints(pairs)));
+    p.gate = carve.take<float>(static_cast<std::uint64_t>(pairs * gate_.n()));
+    p.up = carve.take<float>(static_cast<std::uint64_t>(pairs * up_.n()));
+    const std::int64_t slot_floats = std::max(k_slot_floats, pairs * k_row_grain);
+    p.slots = carve.take<float>(static_cast<std::uint64_t>(slot_floats) * workers);
+    p.x_gate = carve.take<std::byte>(x_gate_.bytes(tokens, workers));
+    p.x_up = carve.take<std::byte>(x_up_.bytes(tokens, workers));
+    p.mid = carve.take<std::byte>(x_down_.bytes(pairs, workers));
+    p.bytes = carve.used();
+    return p;
+  }
+
+  Sorted sort(const Tensor& ids, std::int64_t pairs, const Parts& p, const Worker& worker) const {
+    const bool alone = pairs <= k_few_pairs;
+    std::int32_t* base = p.sort + (alone ? sort_ints(pairs) * worker.index() : 0);
+    Sorted s{base, base + experts_ + 1, base + experts_ + 1 + pairs, 0};
+    if (alone || worker.index() == 0) count_and_place(ids.i32(), pairs, s);
+    if (!alone) worker.barrier();
+    s.used = s.begin[experts_];
+    return s;
+  }
+  void count_and_place(const std::int32_t* ids, std::int64_t pairs, const Sorted& s) const {
+    const auto valid = [&](std::int32_t id) { return id >= 0 && id < experts_; };
+    std::fill_n(s.begin, experts_ + 1, 0);
+    for (std::int64_t i = 0; i < pairs; ++i)
+      if (valid(ids[i])) ++s.begin[ids[i]];
+    std::int32_t total = 0;
+    for (std::int64_t e = 0; e <= experts_; ++e) s.begin[e] = (total += s.begin[e]); // ends, for now
+    for (std::int64_t i = pairs - 1; i >= 0; --i)
+      if (valid(ids[i])) {
+        const std::int32_t at = --s.begin[ids[i]];
+        s.pair[at] = static_cast<std::int32_t>(i);
+        s.token[at] = static_cast<std::int32_t>(i / slots_);
+      }
+  }
+
+  /// The part of rows [0, f) of expert e that this worker does: blocks lie on a line, each as long as its cost.
+  void gate_and_up(const KernelCall& call, const Sorted& s, const Activations& xg, const Activations& xu,
+                   const Parts& p, const Worker& worker) const {
+    const std::int64_t f = gate_.n(), blocks = (f + k_row_grain - 1) / k_row_grain;
+    std::int64_t total = 0;
+    for (std::int64_t e = 0; e < experts_; ++e)
+      if (s.begin[e + 1] > s.begin[e]) total += blocks * (s.begin[e + 1] - s.begin[e] + k_row_cost);
+    const Range mine = worker.share(total);
+    std::int64_t start = 0;
+    for (std::int64_t e = 0; e < experts_ && start < mine.end; ++e) {
+      const std::int64_t count = s.begin[e + 1] - s.begin[e], cost = count + k_row_cost;
+      if (count == 0) continue;
+      // Blocks whose first unit of cost lies in `mine`.
+      const auto first_from = [&](std::int64_t at) {
+        return std::clamp<std::int64_t>((at - start + cost - 1) / cost, 0, blocks);
+      };
+      const std::int64_t begin = mine.begin > start ? first_from(mine.begin) : 0, end = first_from(mine.end);
+      const Range rows{std::min(f, begin * k_row_grain), std::min(f, end * k_row_grain)};
+      if (rows.begin < rows.end) expert_rows(call, e, rows, s, xg, xu, p);
+      start += blocks * cost;
+    }
+  }
+
+  void expert_rows(const KernelCall& call, std::int64_t e, Range rows, const Sorted& s, const Activations& xg,
+                   const Activations& xu, const Parts& p) const {
+    const std::int64_t f = gate_.n(), first = s.begin[e], count = s.begin[e + 1] - first;
+    GemmArgs args{};
+    args.rows = rows.end - rows.begin;
+    args.tokens = count;
+    args.x_row = s.token + first;
+    args.y_row = s.pair + first;
+    args.y_stride = f;
+    args.w = call.input(3).row(e * f + rows.begin);
+    args.x = xg.data;
+    args.x_stride = xg.stride;
+    args.y = p.gate + rows.begin;
+    gate_.run(args);
+    args.w = call.input(4).row(e * f + rows.begin);
+    args.x = xu.data;
+    args.x_stride = xu.stride;
+    args.y = p.up + rows.begin;
+    up_.run(args);
+    const float* weights = call.input(2).f32();
+    for (std::int64_t i = first; i < first + count; ++i) {
+      float* g = p.gate + s.pair[i] * f + rows.begin;
+      isa_.swiglu(g, p.up + s.pair[i] * f + rows.begin, weights[s.pair[i]], clamp_, g, args.rows);
+    }
+  }
+
+  void down(const KernelCall& call, const Sorted& s, const Activations& mid, std::int64_t tokens, const Parts& p,
+            const Worker& worker) const {
+    const std::int64_t n = down_.n(), pairs = tokens * slots_, step = slot_rows(pairs);
+    const std::int64_t slot_floats = std::max(k_slot_floats, max_tokens_ * slots_ * k_row_grain);
+    float* slots = p.slots + slot_floats * worker.index();
+    const Range mine = worker.share(n, k_row_grain);
+    for (std::int64_t row = mine.begin; row < mine.end; row += step) {
+      const std::int64_t rows = std::min(step, mine.end - row);
+      if (s.used < pairs) std::fill_n(slots, pairs * step, 0.0f); // pairs without an expert count as zero
+      for (std::int64_t e = 0; e < experts_; ++e) {
+        GemmArgs args{};
+        args.tokens = s.begin[e + 1] - s.begin[e];
+        if (args.tokens == 0) continue;
+        args.w = call.input(5).row(e * n + row);
+        args.rows = rows;
+        args.x = mid.data;
+        args.x_stride = mid.stride;
+        args.x_row = args.y_row = s.pair + s.begin[e];
+        args.y = slots;
+        args.y_stride = step;
+        down_.run(args);
+      }
+      for (std::int64_t t = 0; t < tokens; ++t) {
+        float* y = call.output(0).f32_row(t) + row;
+        std::fill_n(y, rows, 0.0f);
+        for (std::int64_t k = 0; k < slots_; ++k) isa_.add(y, slots + (t * slots_ + k) * step, y, rows);
+      }
+    }
+  }
+
+  Gemm gate_, up_, down_;
+  Quantiser x_gate_, x_up_, x_down_;
+  float clamp_;
+  std::int64_t experts_, slots_, max_tokens_;
+};
+
+} // namespace
+
+Claim claim_moe_experts(const NodeView& node) { return with_weights(node, {3, 4, 5}); }
+std::unique_ptr<sdk::Kernel> make_moe_experts(const Isa& i, const NodeView& n) { return make_kernel<MoeExperts>(i, n); }
+
+} // namespace seacliff::cpu

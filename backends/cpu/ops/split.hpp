@@ -1,0 +1,64 @@
+// How work and scratch are divided.
+#pragma once
+
+#include "isa.hpp"
+
+#include <seacliff/sdk/kernel.hpp>
+
+namespace seacliff::cpu {
+
+using sdk::Range;
+
+inline constexpr std::int64_t k_row_grain = 16; // outputs of a worker fill whole cache lines
+
+/// Part `i` of `parts` of [0, n) in multiples of `grain`; empty for i >= parts.
+inline Range part_of(std::int64_t n, std::int64_t grain, std::int64_t i, std::int64_t parts) {
+  if (i >= parts) return {n, n};
+  const std::int64_t blocks = (n + grain - 1) / grain;
+  return {std::min(n, blocks * i / parts * grain), std::min(n, blocks * (i + 1) / parts * grain)};
+}
+
+struct Block2 {
+  Range rows, tokens;
+};
+
+/// One worker's rectangle of an [n rows] x [tokens] product: rows are split first, so that a weight is read by one
+/// worker only; tokens too when there are more workers than blocks of rows.
+inline Block2 rectangle(const sdk::Worker& worker, std::int64_t n, std::int64_t tokens) {
+  const std::int64_t count = worker.count(), i = worker.index();
+  const std::int64_t row_parts = std::clamp<std::int64_t>((n + k_row_grain - 1) / k_row_grain, 1, count);
+  const std::int64_t token_parts = std::clamp<std::int64_t>(tokens / 8, 1, count / row_parts);
+  if (i >= row_parts * token_parts) return {{n, n}, {tokens, tokens}};
+  return {part_of(n, k_row_grain, i % row_parts, row_parts), part_of(tokens, 1, i / row_parts, token_parts)};
+}
+
+/// body(row, columns) over this worker's share of a [rows, cols] matrix cut into cells of `grain` columns.
+template <class Body>
+void each_cell(const sdk::Worker& worker, std::int64_t rows, std::int64_t cols, std::int64_t grain, Body body) {
+  const std::int64_t per_row = (cols + grain - 1) / grain;
+  const Range cells = worker.share(rows * per_row);
+  for (std::int64_t i = cells.begin; i < cells.end;) {
+    const std::int64_t row = i / per_row, first = i % per_row;
+    const std::int64_t end = std::min(per_row, first + (cells.end - i));
+    body(row, Range{first * grain, std::min(cols, end * grain)});
+    i += end - first;
+  }
+}
+
+/// Cuts a kernel's scratch into parts of whole cache lines. From nullptr it only counts.
+class Carve {
+public:
+  explicit Carve(std::byte* base) : base_(base) {}
+  template <class T> T* take(std::uint64_t count) {
+    auto* part = reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(base_) + used_);
+    used_ += up_to_line(count * sizeof(T));
+    return part;
+  }
+  std::uint64_t used() const { return used_; }
+
+private:
+  std::byte* base_;
+  std::uint64_t used_ = 0;
+};
+
+} // namespace seacliff::cpu
