@@ -105,13 +105,15 @@ bool accept_sanitizer(Candidate& candidate, std::uint64_t host_flags) {
   return false;
 }
 
-/// The text inside "...(dlerror system message: TEXT)...".
-std::string system_message(std::string_view what) {
+/// TEXT of "...(dlerror system message: FILE: TEXT)...".
+std::string system_message(std::string_view what, const std::string& file) {
   constexpr std::string_view k_mark = "dlerror system message: ";
   const auto begin = what.find(k_mark);
   if (begin == std::string_view::npos) return std::string(what);
   what.remove_prefix(begin + k_mark.size());
-  return std::string(what.substr(0, what.rfind(')')));
+  what = what.substr(0, what.rfind(')'));
+  if (what.starts_with(file + ": ")) what.remove_prefix(file.size() + 2);
+  return std::string(what);
 }
 
 /// Loaded libraries stay: drivers leave threads and exit handlers behind that point into them.
@@ -119,10 +121,16 @@ scf_plugin_query_fn load_entry(Candidate& candidate) {
   auto* library = new boost::dll::shared_library; // never freed, see above
   static std::vector<boost::dll::shared_library*>* const keep = new std::vector<boost::dll::shared_library*>;
   keep->push_back(library);
+  const fs::path file = fs::absolute(candidate.library);
   try {
-    library->load(fs::absolute(candidate.library), boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+    library->load(file, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
   } catch (const std::exception& error) {
-    std::string why = system_message(error.what());
+    std::string why = system_message(error.what(), file.string());
+    if (why.find("__asan_") != std::string::npos || why.find("__tsan_") != std::string::npos) {
+      reject(candidate, VerdictStatus::sanitizer_mismatch,
+             "it is built with a sanitizer, this program without: " + why);
+      return nullptr;
+    }
     const bool missing = why.find("cannot open shared object file") != std::string::npos;
     if (missing && candidate.manifest && !candidate.manifest->needs.empty())
       why += fmt::format("; it needs {}", fmt::join(candidate.manifest->needs, ", "));

@@ -1,0 +1,352 @@
+// The SDK's adapter, from claim to result, through the same tables as any plugin.
+// To add a test: build a segment with builder_, compile() it, bind with bench_, step() it.
+#include "tests/unit/plugins/toy_fixture.hpp"
+
+#include <thread>
+
+namespace seacliff::plugins {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+INSTANTIATE_TEST_SUITE_P(Workers, ToyTest, ::testing::Values(1u, 4u));
+
+/// What the call throws, as text; empty when it throws nothing.
+template <typename Body> std::string error_of(Body&& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+TEST_P(ToyTest, DescribesItself) {
+  EXPECT_EQ(plugin_->name(), "toy");
+  EXPECT_EQ(plugin_->version(), "1.2.3");
+  ASSERT_EQ(plugin_->devices().size(), 2u);
+  EXPECT_TRUE(plugin_->devices()[0].usable());
+  EXPECT_GT(plugin_->devices()[0].memory_total(), 0u);
+  EXPECT_FALSE(plugin_->devices()[1].usable());
+  EXPECT_THAT(error_of([&] { plugin_->open_device("toy:1"); }), HasSubstr("it is broken"));
+  EXPECT_THAT(error_of([&] { plugin_->open_device("toy:7"); }), HasSubstr("no device 'toy:7'"));
+}
+
+TEST_P(ToyTest, OptionsAreTakenOrRefused) {
+  EXPECT_EQ(open_toy(host_, {{"label", std::string("cubes")}})->devices()[0].name, "cubes");
+  EXPECT_THAT(error_of([&] {
+                open_toy(host_, {{"speed", std::int64_t{3}}});
+              }),
+              HasSubstr("unknown option 'speed'; known: label"));
+  EXPECT_THAT(error_of([&] {
+                open_toy(host_, {{"label", std::int64_t{3}}});
+              }),
+              HasSubstr("option 'label' must be a string"));
+  EXPECT_THAT(error_of([&] { plugin_->open_device("toy:0", {{"x", std::int64_t{1}}}); }), HasSubstr("option 'x'"));
+}
+
+TEST_P(ToyTest, ClaimsNodeByNodeWithReasons) {
+  const auto a = builder_.value(SCF_ROLE_INPUT, {4});
+  const auto half = builder_.value(SCF_ROLE_INPUT, {4}, SCF_DTYPE_F16);
+  const auto strange = builder_.value(SCF_ROLE_INPUT, {4}, 77);
+  const auto packed = builder_.value(SCF_ROLE_WEIGHT, {4}, SCF_DTYPE_F32, 3);
+  const auto out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  for (const auto& in : {a, half, strange, packed}) builder_.node("add", {a, in}, {out});
+  builder_.node("conv9d", {a}, {out});
+  builder_.node("never_heard_of", {a}, {out});
+  const std::vector<ClaimInfo> claims = device_->propose(builder_.view());
+  ASSERT_EQ(claims.size(), 6u);
+  EXPECT_EQ(claims[0].level, SCF_CLAIM_OK);
+  EXPECT_THAT(claims[0].nodes, ElementsAre(0u));
+  for (std::size_t i = 1; i < 6; ++i) EXPECT_EQ(claims[i].level, SCF_CLAIM_NO);
+  EXPECT_EQ(claims[1].reason, "needs f32");
+  EXPECT_THAT(claims[2].reason, HasSubstr("format 77 of 'v2' is unknown"));
+  EXPECT_THAT(claims[3].reason, HasSubstr("not in the file's layout"));
+  EXPECT_EQ(claims[4].reason, "no kernel for scf.conv9d");
+  EXPECT_EQ(claims[5].reason, "no kernel for op 0");
+}
+
+TEST_P(ToyTest, RunsAChainAndSharesItsScratch) {
+  constexpr std::int64_t n = 1000;
+  constexpr int length = 20;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {n});
+  const auto one = builder_.value(SCF_ROLE_WEIGHT, {n});
+  auto last = in;
+  for (int i = 0; i < length; ++i) {
+    const auto next = builder_.value(i + 1 == length ? SCF_ROLE_OUTPUT : SCF_ROLE_TEMP, {n});
+    builder_.node("add", {last, one}, {next});
+    last = next;
+  }
+  const auto program = compile();
+  // Of a chain two links are alive at a time.
+  EXPECT_LE(program->requirements().scratch_bytes, 2 * sdk::align_up(n * 4, 64));
+  EXPECT_EQ(program->requirements().launches, 1u);
+  EXPECT_EQ(program->requirements().barriers, length - 1u);
+
+  bench_.give(in, n, 5);
+  bench_.give(one, n, 1);
+  const float* out = bench_.give(last, n);
+  const Exec exec = bench_.instantiate(program, {one});
+  bench_.step(exec, {}, {in, last});
+  EXPECT_THAT(std::vector<float>(out, out + n), Each(5.0f + length));
+}
+
+TEST_P(ToyTest, IndependentNodesNeedNoBarrier) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {64});
+  const auto left = builder_.value(SCF_ROLE_TEMP, {64}), right = builder_.value(SCF_ROLE_TEMP, {64});
+  const auto out = builder_.value(SCF_ROLE_OUTPUT, {64});
+  builder_.node("scale", {in}, {left}, {{"factor", 2}});
+  builder_.node("scale", {in}, {right}, {{"factor", 3}});
+  builder_.node("add", {left, right}, {out});
+  const auto program = compile();
+  EXPECT_EQ(program->requirements().barriers, 1u);
+  bench_.give(in, 64, 1);
+  const float* result = bench_.give(out, 64);
+  const Exec exec = bench_.instantiate(program, {});
+  bench_.step(exec, {}, {in, out});
+  EXPECT_THAT(std::vector<float>(result, result + 64), Each(5.0f));
+}
+
+TEST_P(ToyTest, SymbolsAreBoundEachStep) {
+  constexpr std::uint32_t tokens = 1;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {{8, tokens}, 16});
+  const auto mid = builder_.value(SCF_ROLE_TEMP, {{8, tokens}, 16});
+  const auto state = builder_.value(SCF_ROLE_STATE, {16});
+  builder_.node("scale", {in}, {mid}, {{"factor", 1}});
+  builder_.node("accumulate", {mid, state}, {state});
+  const auto program = compile();
+  bench_.give(in, 8 * 16, 1);
+  const float* sum = bench_.give(state, 16);
+  const Exec exec = bench_.instantiate(program, {state});
+  float expected = 0;
+  for (const std::int64_t rows : {8, 1, 3, 3, 0, 8}) {
+    bench_.step(exec, {{tokens, 0, rows}}, {in});
+    expected += static_cast<float>(rows);
+    EXPECT_THAT(std::vector<float>(sum, sum + 16), Each(expected)) << "after a step of " << rows;
+  }
+  EXPECT_THAT(error_of([&] { bench_.step(exec, {{tokens, 0, 9}}, {in}); }), HasSubstr("outside its range"));
+}
+
+TEST_P(ToyTest, StepWithoutASymbolIsRefused) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {{8, 1}, 4}), out = builder_.value(SCF_ROLE_OUTPUT, {{8, 1}, 4});
+  builder_.node("scale", {in}, {out});
+  bench_.give(in, 32);
+  bench_.give(out, 32);
+  const Exec exec = bench_.instantiate(compile(), {});
+  EXPECT_THAT(error_of([&] { bench_.step(exec, {{2, 0, 1}}, {in, out}); }), HasSubstr("symbol 1 has no value"));
+}
+
+TEST_P(ToyTest, SlicesFollowTheSymbols) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {{8, 1}, 4}), out = builder_.value(SCF_ROLE_OUTPUT, {{8, 1}, 4});
+  builder_.node("scale", {in}, {out}, {{"factor", 2}});
+  bench_.give(in, 3 * 4, 4);
+  const float* result = bench_.give(out, 3 * 4);
+  const Exec exec = bench_.instantiate(compile(), {});
+  bench_.step(exec, {{1, 0, 3}}, {in, out}); // three rows need no more than three rows of memory
+  EXPECT_THAT(std::vector<float>(result, result + 12), Each(8.0f));
+  EXPECT_THAT(error_of([&] { bench_.step(exec, {{1, 0, 4}}, {in, out}); }), HasSubstr("bound to 'v0' is too small"));
+}
+
+TEST_P(ToyTest, NewBuffersMayBeBoundEachStep) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("scale", {in}, {out}, {{"factor", 10}});
+  const Exec exec = bench_.instantiate(compile(), {});
+  for (const float x : {1.0f, 2.0f, 3.0f}) {
+    bench_.give(in, 4, x); // the buffer of the last step is gone
+    const float* result = bench_.give(out, 4);
+    bench_.step(exec, {}, {in, out});
+    EXPECT_THAT(std::vector<float>(result, result + 4), Each(10 * x));
+  }
+}
+
+TEST_P(ToyTest, WhatIsNotBoundIsNamed) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  const auto weight = builder_.value(SCF_ROLE_WEIGHT, {4});
+  builder_.node("add", {in, weight}, {out});
+  const auto program = compile();
+  bench_.give(in, 4);
+  bench_.give(out, 4);
+  EXPECT_THAT(error_of([&] { bench_.instantiate(program, {}); }), HasSubstr("nothing is bound to 'v2'"));
+  bench_.give(weight, 3);
+  EXPECT_THAT(error_of([&] { bench_.instantiate(program, {weight}); }), HasSubstr("bound to 'v2' is too small"));
+  bench_.give(weight, 4);
+  const Exec exec = bench_.instantiate(program, {weight});
+  bench_.step(exec, {}, {in, out});
+  EXPECT_THAT(error_of([&] { bench_.step(exec, {}, {in}); }), HasSubstr("nothing is bound to 'v1'"));
+}
+
+TEST_P(ToyTest, ScratchMustBeLargeEnough) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), mid = builder_.value(SCF_ROLE_TEMP, {4});
+  const auto out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("scale", {in}, {mid});
+  builder_.node("scale", {mid}, {out});
+  EXPECT_THAT(error_of([&] { compile()->instantiate({}, {}); }), HasSubstr("scratch"));
+}
+
+TEST_P(ToyTest, MalformedSegmentsAreRefused) {
+  const auto temp = builder_.value(SCF_ROLE_TEMP, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("scale", {temp}, {out});
+  EXPECT_THAT(error_of([&] { compile(); }), HasSubstr("temporary 'v0' is read before it is written"));
+  SegmentBuilder other([this](const std::string& op) { return host_->op_id(op); });
+  const auto x = other.value(SCF_ROLE_INPUT, {4});
+  other.node("scale", {x}, {99});
+  EXPECT_THAT(error_of([&] { device_->compile(other.view()); }), HasSubstr("an operand that is no value"));
+  EXPECT_THAT(error_of([&] { device_->propose(other.view()); }), HasSubstr("an operand that is no value"));
+  SegmentBuilder huge([this](const std::string& op) { return host_->op_id(op); });
+  const auto y = huge.value(SCF_ROLE_INPUT, {std::int64_t{1} << 40, std::int64_t{1} << 40});
+  huge.node("scale", {y}, {y});
+  EXPECT_THAT(error_of([&] { device_->compile(huge.view()); }), HasSubstr("out of range"));
+}
+
+TEST_P(ToyTest, ClaimsThatAreTakenBackNameTheNode) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("scale", {in}, {out});
+  const auto shy = builder_.node("shy", {in}, {out});
+  try {
+    compile();
+    FAIL() << "a kernel that cannot be made must be an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::unimplemented);
+    ASSERT_EQ(error.status().details.size(), 1u);
+    EXPECT_EQ(error.status().details[0].first, "node");
+    EXPECT_EQ(std::get<std::int64_t>(error.status().details[0].second), std::int64_t{shy});
+  }
+}
+
+TEST_P(ToyTest, ExceptionsInsideBecomeErrors) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("liar", {in}, {out});
+  EXPECT_THAT(error_of([&] { compile(); }), HasSubstr("toy: compile: no such thing"));
+}
+
+TEST_P(ToyTest, FailedStepFailsItsSignal) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("scale", {in}, {out});
+  const Exec exec = bench_.instantiate(compile(), {});
+  const scf_wait after = bench_.done().at(1);
+  EXPECT_THROW(bench_.queue().submit(exec, {}, {}, {}, {&after, 1}), Error);
+  EXPECT_THAT(error_of([&] { bench_.done().wait(1); }), HasSubstr("nothing is bound to 'v0'"));
+}
+
+TEST_P(ToyTest, FailureTravelsToEveryWaiterWithItsFirstCause) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("scale", {in}, {out});
+  bench_.give(in, 4);
+  bench_.give(out, 4);
+  const Exec exec = bench_.instantiate(compile(), {});
+  Semaphore first = device_->create_semaphore(), second = device_->create_semaphore(),
+            third = device_->create_semaphore();
+  first.fail({Code::device_lost, "the cable was pulled", {}, {{"node", std::int64_t{7}}}});
+  first.fail({Code::internal, "a later complaint", {}, {}});
+  const auto io = bench_.bindings({in, out});
+  const auto link = [&](const Semaphore& from, const Semaphore& to) {
+    const scf_wait before = from.at(1), after = to.at(1);
+    bench_.queue().submit(exec, {}, io, {&before, 1}, {&after, 1}); // not an error of this call
+  };
+  link(first, second);
+  link(second, third);
+  try {
+    third.wait(1);
+    FAIL() << "the failure must arrive";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::device_lost);
+    EXPECT_THAT(error.what(), HasSubstr("the cable was pulled"));
+    ASSERT_EQ(error.status().details.size(), 1u);
+    EXPECT_EQ(std::get<std::int64_t>(error.status().details[0].second), 7);
+  }
+}
+
+TEST_P(ToyTest, SubmitWaitsForTheHost) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("scale", {in}, {out}, {{"factor", 2}});
+  float* x = bench_.give(in, 4, 0);
+  const float* result = bench_.give(out, 4);
+  const Exec exec = bench_.instantiate(compile(), {});
+  Semaphore ready = device_->create_semaphore();
+  std::thread host([&] {
+    std::fill_n(x, 4, 21.0f);
+    ready.signal(5);
+  });
+  const scf_wait before = ready.at(5), after = bench_.done().at(1);
+  bench_.queue().submit(exec, {}, bench_.bindings({in, out}), {&before, 1}, {&after, 1});
+  host.join();
+  bench_.done().wait(1);
+  EXPECT_THAT(std::vector<float>(result, result + 4), Each(42.0f));
+}
+
+TEST_P(ToyTest, MemoryAnswersHonestly) {
+  EXPECT_THAT(error_of([&] { device_->alloc(std::uint64_t{1} << 60); }), HasSubstr("not enough host memory"));
+  EXPECT_THAT(error_of([&] { device_->alloc(64, 96); }), HasSubstr("power of two"));
+  EXPECT_THAT(error_of([&] { device_->alloc(64, 64, 9); }), HasSubstr("no heap 9"));
+  Buffer buffer = device_->alloc(100, 4096);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.map()) % 4096, 0u);
+  EXPECT_THROW(buffer.slice(50, 51), Error);
+  EXPECT_GT(device_->budget(), 0u);
+  std::vector<float> own(16, 3.0f);
+  std::optional<Buffer> imported = device_->import_host(own.data(), 64, true);
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->map(), reinterpret_cast<std::byte*>(own.data()));
+  EXPECT_TRUE(bench_.queue().copy(buffer.slice(0, 64), imported->slice(), {}, {}));
+  EXPECT_EQ(*reinterpret_cast<float*>(buffer.map()), 3.0f);
+}
+
+TEST_P(ToyTest, ProfileHasOneRecordPerNode) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {64}), mid = builder_.value(SCF_ROLE_TEMP, {64});
+  const auto out = builder_.value(SCF_ROLE_OUTPUT, {64});
+  builder_.node("scale", {in}, {mid});
+  builder_.node("scale", {mid}, {out});
+  bench_.give(in, 64);
+  bench_.give(out, 64);
+  const Exec exec = bench_.instantiate(compile(), {});
+  struct Seen {
+    std::uint32_t first, count;
+    std::uint64_t t0, t1;
+  };
+  const auto records = [&](std::uint32_t granularity) {
+    device_->profile_begin(granularity);
+    bench_.step(exec, {}, {in, out});
+    std::vector<Seen> seen;
+    const std::uint64_t lost = device_->profile_drain([&](scf_exec* owner, const scf_profile_record& r) {
+      EXPECT_EQ(owner, exec.handle());
+      seen.push_back({r.first_node, r.n_nodes, r.t0, r.t1});
+    });
+    EXPECT_EQ(lost, 0u);
+    device_->profile_end();
+    return seen;
+  };
+  const std::uint64_t before = device_->profile_correlate().host_ns;
+  const std::vector<Seen> nodes = records(SCF_PROFILE_NODE);
+  const std::uint64_t after = device_->profile_correlate().host_ns;
+  ASSERT_EQ(nodes.size(), 2u);
+  EXPECT_EQ(nodes[0].first, 0u);
+  EXPECT_EQ(nodes[1].first, 1u);
+  EXPECT_LE(before, nodes[0].t0);
+  EXPECT_LE(nodes[0].t0, nodes[0].t1);
+  EXPECT_LE(nodes[0].t1, nodes[1].t0);
+  EXPECT_LE(nodes[1].t1, after);
+  const std::vector<Seen> whole = records(SCF_PROFILE_PROGRAM);
+  ASSERT_EQ(whole.size(), 1u);
+  EXPECT_EQ(whole[0].count, 2u);
+  EXPECT_TRUE(records(SCF_PROFILE_OFF).empty());
+}
+
+TEST_P(ToyTest, ObjectsMayGoInAnyOrder) {
+  const auto in = builder_.value(SCF_ROLE_INPUT, {4}), out = builder_.value(SCF_ROLE_OUTPUT, {4});
+  builder_.node("scale", {in}, {out}, {{"factor", 2}});
+  Exec exec = [&] {
+    const auto device = plugin_->open_device("toy:0");
+    return device->compile(builder_.view())->instantiate({}, {});
+  }();
+  bench_.give(in, 4, 1);
+  const float* result = bench_.give(out, 4);
+  plugin_.reset();
+  device_.reset();
+  host_.reset();
+  bench_.step(exec, {}, {in, out});
+  EXPECT_THAT(std::vector<float>(result, result + 4), Each(2.0f));
+}
+
+} // namespace
+} // namespace seacliff::plugins

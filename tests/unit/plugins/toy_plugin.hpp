@@ -1,0 +1,95 @@
+// A plugin of four kernels, linked into the test and called through the ABI like any other.
+#pragma once
+
+#include <seacliff/sdk/kernel_plugin.hpp>
+
+#include <atomic>
+
+namespace seacliff::plugins {
+
+/// c = a + b
+struct ToyAdd final : sdk::Kernel {
+  void run(const sdk::KernelCall& call, const sdk::Worker& worker) const noexcept override {
+    const sdk::Range part = worker.share(call.output(0).elems());
+    for (std::int64_t i = part.begin; i < part.end; ++i)
+      call.output(0).f32()[i] = call.input(0).f32()[i] + call.input(1).f32()[i];
+  }
+};
+
+/// y = x * factor
+struct ToyScale final : sdk::Kernel {
+  explicit ToyScale(float f) : factor(f) {}
+  void run(const sdk::KernelCall& call, const sdk::Worker& worker) const noexcept override {
+    const sdk::Range part = worker.share(call.output(0).elems());
+    for (std::int64_t i = part.begin; i < part.end; ++i) call.output(0).f32()[i] = call.input(0).f32()[i] * factor;
+  }
+  float factor;
+};
+
+/// state[D] += sum over rows of x[T,D]; partial sums per worker in scratch, a barrier in between
+struct ToyAccumulate final : sdk::Kernel {
+  explicit ToyAccumulate(std::int64_t columns) : cols(columns) {}
+  std::uint64_t scratch_bytes(std::uint32_t workers) const override {
+    return static_cast<std::uint64_t>(workers) * static_cast<std::uint64_t>(cols) * sizeof(float);
+  }
+  void run(const sdk::KernelCall& call, const sdk::Worker& worker) const noexcept override {
+    const sdk::Tensor& x = call.input(0);
+    auto* sums = reinterpret_cast<float*>(call.scratch.data());
+    float* mine = sums + worker.index() * cols;
+    std::fill_n(mine, cols, 0.0f);
+    const sdk::Range rows = worker.share(x.rows());
+    for (std::int64_t r = rows.begin; r < rows.end; ++r)
+      for (std::int64_t c = 0; c < cols; ++c) mine[c] += x.f32_row(r)[c];
+    worker.barrier();
+    const sdk::Range part = worker.share(cols);
+    for (std::int64_t c = part.begin; c < part.end; ++c)
+      for (std::uint32_t w = 0; w < worker.count(); ++w) call.output(0).f32()[c] += sums[w * cols + c];
+  }
+  std::int64_t cols;
+};
+
+inline sdk::Claim claim_f32(const sdk::NodeView& node) {
+  for (std::uint32_t i = 0; i < node.n_in(); ++i)
+    if (node.in(i) && node.in(i).dtype() != DType::f32) return sdk::Claim::no("needs f32");
+  return sdk::Claim::ok();
+}
+
+inline constexpr sdk::KernelEntry k_toy_kernels[] = {
+    {"add", claim_f32, [](const sdk::NodeView&) -> std::unique_ptr<sdk::Kernel> { return std::make_unique<ToyAdd>(); }},
+    {"scale", claim_f32,
+     [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
+       return std::make_unique<ToyScale>(static_cast<float>(n.attr_float("factor", 1.0)));
+     }},
+    {"accumulate", claim_f32,
+     [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
+       return std::make_unique<ToyAccumulate>(n.in(0).cols());
+     }},
+    {"liar", [](const sdk::NodeView&) { return sdk::Claim::preferred(); },
+     [](const sdk::NodeView&) -> std::unique_ptr<sdk::Kernel> { throw sdk::Failure(SCF_INTERNAL, "no such thing"); }},
+    {"shy", [](const sdk::NodeView&) { return sdk::Claim::ok(); },
+     [](const sdk::NodeView&) -> std::unique_ptr<sdk::Kernel> { return nullptr; }},
+};
+
+class ToyPlugin final : public sdk::KernelPlugin {
+public:
+  static constexpr std::string_view k_name = "toy", k_vendor = "Sea Cliff tests", k_version = "1.2.3";
+
+  std::vector<sdk::OptionSpec> options() const override { return {{"label", "name of the device"}}; }
+  void configure(const sdk::Options& options) override { label_ = options.get_string("label", "toys"); }
+  std::vector<sdk::DeviceDesc> devices() override {
+    sdk::DeviceDesc good;
+    good.id = "toy:0";
+    good.name = label_;
+    good.heaps = {sdk::host_heap()};
+    sdk::DeviceDesc bad;
+    bad.id = "toy:1";
+    bad.reason_unusable = "it is broken";
+    return {good, bad};
+  }
+  std::span<const sdk::KernelEntry> kernels(const sdk::DeviceDesc&) override { return k_toy_kernels; }
+
+private:
+  std::string label_;
+};
+
+} // namespace seacliff::plugins
