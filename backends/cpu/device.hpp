@@ -7,7 +7,8 @@
 
 namespace seacliff::cpu {
 
-/// The set of that name, or the best one for an empty name. Throws Failure(INVALID_ARGUMENT) naming those that run here.
+/// The set of that name, or the best one for an empty name. Throws Failure(INVALID_ARGUMENT) naming those that run
+/// here.
 const Isa& choose_isa(std::string_view name);
 sdk::DeviceDesc describe_device(const Isa& isa);
 

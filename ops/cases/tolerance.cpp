@@ -180,7 +180,8 @@ Tolerance tolerance_for(const Case& test, std::size_t output) {
     return on(test, "idx4") ? Tolerance{1e-6, 0, 0.01, 1.0, 0.5} : Tolerance{};
   if (op == "matmul" || op == "matmul_grouped" || op == "matmul_id") return {on(test, "act8") ? 3e-2 : 1e-3, 0};
   if (op == "attn_out_grouped" || op == "shared_expert" || op == "moe_experts")
-    return {on(test, "act8") ? 6e-2 : 2e-3, 0};
+    // Products of two activations have long tails, so that one scale per 256 of them leaves coarse steps.
+    return on(test, "act8") ? Tolerance{8e-2, 0, 0.02, 0.2} : Tolerance{2e-3, 0};
   if (op == "rope_tail") return {rope_noise(test), 1e-5};
   if (op == "hc_pre" || op == "hc_head" || op == "route") return {1e-3, 1e-3};
   if (op == "compress_pool") return output == 0 ? Tolerance{1e-4, 1e-5} : Tolerance{1e-6, 1e-6};

@@ -85,7 +85,8 @@ void attend(const AttendArgs& args) {
         absorb(score[h], n, args.scale, rows, dim, top[h], weights[h], args.o + h * dim);
     }
   }
-  for (std::int64_t h = 0; h < args.heads; ++h) scale_by(args.o + h * dim, 1.0f / weights[h], nullptr, args.o + h * dim, dim);
+  for (std::int64_t h = 0; h < args.heads; ++h)
+    scale_by(args.o + h * dim, 1.0f / weights[h], nullptr, args.o + h * dim, dim);
 }
 
 void index_score(const IndexScoreArgs& args) {

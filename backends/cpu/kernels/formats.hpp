@@ -50,13 +50,8 @@ struct FormatMXFP4 {
   static constexpr DType dtype = DType::mxfp4;
   static constexpr Act act = Act::q8_0;
   SCF_INLINE void unpack(const Block& b, Out& out) {
-    typedef std::uint8_t H __attribute__((vector_size(16)));
-    H q;
-    __builtin_memcpy(&q, b.q, sizeof q);
-    const H low = q & 15, high = q >> 4;
-    B v;
-    __builtin_memcpy(&v, &low, sizeof low);
-    __builtin_memcpy(reinterpret_cast<char*>(&v) + 16, &high, sizeof high);
+    const H q = load_h(b.q);
+    const B v = join(q & 15, q >> 4);
     out.c[0] = lookup16(blocks::mxfp4_codes.data(), v);
     const std::uint32_t bits = b.e < 2 ? 0x00200000u << b.e : (b.e - 1u) << 23;
     __builtin_memcpy(out.s, &bits, sizeof bits);
@@ -167,18 +162,15 @@ struct FormatQ6_K {
   }
 };
 
-/// Sign bytes as masks: 0xff where the element is negative.
-struct SignMasks {
-  std::uint64_t of[128];
-};
-constexpr SignMasks make_sign_masks() {
-  SignMasks masks{};
-  for (unsigned i = 0; i < 128; ++i)
-    for (unsigned j = 0; j < 8; ++j)
-      if ((blocks::ksigns[i] >> j & 1u) != 0) masks.of[i] |= std::uint64_t{0xff} << 8 * j;
-  return masks;
+/// The four 7-bit sign indices of a group as 32 sign bits: the eighth of each makes the number of negatives even.
+SCF_INLINE std::uint32_t sign_bits(std::uint32_t word) {
+  const std::uint32_t seven =
+      (word & 0x7fu) | (word << 1 & 0x7f00u) | (word << 2 & 0x7f0000u) | (word << 3 & 0x7f000000u);
+  std::uint32_t odd = seven ^ seven >> 4;
+  odd ^= odd >> 2;
+  odd ^= odd >> 1;
+  return seven | (odd & 0x01010101u) << 7;
 }
-alignas(64) inline constexpr SignMasks sign_masks = make_sign_masks();
 
 struct FormatIQ2_XXS {
   using Block = blocks::IQ2_XXS;
@@ -193,9 +185,7 @@ struct FormatIQ2_XXS {
       const std::uint64_t word = load_u64(reinterpret_cast<const std::byte*>(&b) + 2 + 8 * g);
       const auto index = static_cast<std::uint32_t>(word), signs = static_cast<std::uint32_t>(word >> 32);
       const W values{grid[index & 255u], grid[index >> 8 & 255u], grid[index >> 16 & 255u], grid[index >> 24]};
-      const W flip{sign_masks.of[signs & 127u], sign_masks.of[signs >> 7 & 127u], sign_masks.of[signs >> 14 & 127u],
-                   sign_masks.of[signs >> 21 & 127u]};
-      out.c[g] = ((B)values ^ (B)flip) - (B)flip;
+      out.c[g] = negate_where(sign_bits(signs), (B)values);
       out.s[g] = d * static_cast<float>(2 * (signs >> 28) + 1);
     }
   }

@@ -58,7 +58,8 @@ template <class Plain> void decode_plain(const std::byte* p, float* out, std::in
 }
 
 /// R rows, one token, two sums per row in flight.
-template <class Plain, int R> SCF_INLINE void vector_rows(const GemmArgs& a, std::int64_t row, const float* x, float* y) {
+template <class Plain, int R>
+SCF_INLINE void vector_rows(const GemmArgs& a, std::int64_t row, const float* x, float* y) {
   F acc[R][2];
   const std::byte* w[R];
   for (int r = 0; r < R; ++r) {
@@ -132,9 +133,10 @@ template <class Fmt> void decode_blocks(const std::byte* p, float* out, std::int
   for (; n > 0; ++block, n -= 32 * Out::vectors, out += 32 * Out::vectors) {
     Out u;
     Fmt::unpack(*block, u);
+    std::uint8_t codes[32 * Out::vectors]; // whole vectors: GCC 12 miscompiles copies of parts of `u.c`
+    for (int j = 0; j < Out::vectors; ++j) store_b(codes + 32 * j, u.c[j]);
     for (int s = 0; s < Out::subs; ++s) {
-      std::uint8_t code[Out::sub];
-      __builtin_memcpy(code, reinterpret_cast<const std::uint8_t*>(u.c) + s * Out::sub, Out::sub);
+      const std::uint8_t* code = codes + s * Out::sub;
       const float min = Out::has_min ? u.m[s / 8 % Out::min_vectors][s % 8] : 0.0f;
       for (int i = 0; i < Out::sub; ++i) {
         const int value = Out::is_signed ? static_cast<std::int8_t>(code[i]) : code[i];
@@ -173,7 +175,8 @@ template <class Out> SCF_INLINE F8 multiply_block(const Out& w, const ActRow& x,
       dot = dot_u8(w.c[j], v);
     }
     if constexpr (Out::vectors == 1) return fma8(to_f8(dot), set8(w.s[0] * x.scales[block]), acc);
-    const F8 scale = Out::sub == 16 ? pair8(w.s[2 * j % Out::subs], w.s[(2 * j + 1) % Out::subs]) : set8(w.s[j % Out::subs]);
+    const F8 scale =
+        Out::sub == 16 ? pair8(w.s[2 * j % Out::subs], w.s[(2 * j + 1) % Out::subs]) : set8(w.s[j % Out::subs]);
     part = fma8(to_f8(dot), scale, part);
   }
   if constexpr (Out::has_min)
@@ -182,7 +185,8 @@ template <class Out> SCF_INLINE F8 multiply_block(const Out& w, const ActRow& x,
 }
 
 /// R rows, one token: unpacked into registers and used at once.
-template <class Fmt, int R> SCF_INLINE void vector_blocks(const GemmArgs& a, std::int64_t row, const ActRow& x, float* y) {
+template <class Fmt, int R>
+SCF_INLINE void vector_blocks(const GemmArgs& a, std::int64_t row, const ActRow& x, float* y) {
   using Out = typename Fmt::Out;
   const std::int64_t n = a.k / (32 * Out::vectors);
   const typename Fmt::Block* w[R];
@@ -258,9 +262,9 @@ template <class Blocks> constexpr Format block_format() {
 } // namespace
 
 const Format formats[] = {
-    plain_format<PlainF32>(),    plain_format<PlainF16>(),    plain_format<PlainBF16>(),  block_format<FormatQ8_0>(),
-    block_format<FormatQ2_K>(),  block_format<FormatQ3_K>(),  block_format<FormatQ4_K>(), block_format<FormatQ5_K>(),
-    block_format<FormatQ6_K>(),  block_format<FormatIQ2_XXS>(), block_format<FormatMXFP4>(),
+    plain_format<PlainF32>(),   plain_format<PlainF16>(),      plain_format<PlainBF16>(),   block_format<FormatQ8_0>(),
+    block_format<FormatQ2_K>(), block_format<FormatQ3_K>(),    block_format<FormatQ4_K>(),  block_format<FormatQ5_K>(),
+    block_format<FormatQ6_K>(), block_format<FormatIQ2_XXS>(), block_format<FormatMXFP4>(),
 };
 const std::int64_t n_formats = sizeof formats / sizeof formats[0];
 

@@ -3,9 +3,8 @@
 namespace seacliff::cpu {
 
 Gemm::Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8)
-    : format_(isa.find(weight.dtype())), act_(act8 ? format_->act : Act::none),
-      n_(weight.dim(weight.rank() - 2)), k_(weight.cols()),
-      row_bytes_(seacliff::row_bytes(weight.dtype(), static_cast<std::uint64_t>(k_))) {}
+    : format_(isa.find(weight.dtype())), act_(act8 ? format_->act : Act::none), n_(weight.dim(weight.rank() - 2)),
+      k_(weight.cols()), row_bytes_(seacliff::row_bytes(weight.dtype(), static_cast<std::uint64_t>(k_))) {}
 
 void Gemm::run(GemmArgs args) const {
   if (args.rows <= 0 || args.tokens <= 0) return;

@@ -290,8 +290,7 @@ std::unique_ptr<sdk::Kernel> make_stream_mix(const Isa& i, const NodeView& n) { 
 std::unique_ptr<sdk::Kernel> make_stream_add(const Isa& i, const NodeView& n) { return make_kernel<StreamAdd>(i, n); }
 std::unique_ptr<sdk::Kernel> make_hc_post(const Isa& i, const NodeView& n) { return make_kernel<HcPost>(i, n); }
 std::unique_ptr<sdk::Kernel> make_hc_pre(const Isa& isa, const NodeView& node) {
-  const PreGates gates{
-      {node.in(0).dim(1), node.attr_int("iters"), static_cast<float>(node.attr_float("eps"))}};
+  const PreGates gates{{node.in(0).dim(1), node.attr_int("iters"), static_cast<float>(node.attr_float("eps"))}};
   return std::make_unique<GatedMix<PreGates>>(isa, node, gates);
 }
 std::unique_ptr<sdk::Kernel> make_hc_head(const Isa& isa, const NodeView& node) {

@@ -109,7 +109,8 @@ public:
                 [&](std::int64_t i, Range rows) { score(batch, cache, k, tokens.begin + i, rows, p, i); });
       worker.barrier();
       const Range mine = worker.share(tokens.end - tokens.begin);
-      for (std::int64_t i = mine.begin; i < mine.end; ++i) choose(call, batch, cache, k, tokens.begin + i, p, i, worker);
+      for (std::int64_t i = mine.begin; i < mine.end; ++i)
+        choose(call, batch, cache, k, tokens.begin + i, p, i, worker);
       worker.barrier();
     }
   }

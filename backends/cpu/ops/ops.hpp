@@ -1,5 +1,5 @@
-// The operations: each has claim_OP (pure, from the node alone) and make_OP. A new one is a line here and a kernel class
-// in one of the files of this folder.
+// The operations: each has claim_OP (pure, from the node alone) and make_OP. A new one is a line here and a kernel
+// class in one of the files of this folder.
 #pragma once
 
 #include "isa.hpp"

@@ -101,7 +101,8 @@ private:
 };
 
 Claim few_choices(std::int64_t k, std::int64_t n) {
-  return k <= k_most && k <= n ? Claim::ok() : Claim::no("cannot choose " + std::to_string(k) + " of " + std::to_string(n));
+  return k <= k_most && k <= n ? Claim::ok()
+                               : Claim::no("cannot choose " + std::to_string(k) + " of " + std::to_string(n));
 }
 
 } // namespace

@@ -37,6 +37,14 @@ SCF_INLINE F load_bf16(const std::byte* p) {
   const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return as_float(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
+/// -v[i] where bit i is set.
+SCF_INLINE B negate_where(std::uint32_t bits, B v) {
+  const __m256i spread = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
+  const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), spread);
+  const __m256i mask = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit);
+  return (B)_mm256_sub_epi8(_mm256_xor_si256((__m256i)v, mask), mask);
+}
 /// k_lanes codes, rounded to nearest even; |v| <= 127.
 SCF_INLINE void store_i8(std::byte* p, F v) {
   const __m256i i = _mm256_cvtps_epi32(v);

@@ -1,4 +1,4 @@
-// The f32 half of the AVX-512 sets (F, BW, VL, DQ).
+// What the AVX-512 sets share (F, BW, VL, DQ).
 #pragma once
 
 #include "kernels/simd/vector_types.hpp"
@@ -34,12 +34,15 @@ SCF_INLINE F load_f16(const std::byte* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 SCF_INLINE void store_f16(std::byte* p, F v) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                      _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 SCF_INLINE F load_bf16(const std::byte* p) {
   const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return as_float(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+/// -v[i] where bit i is set.
+SCF_INLINE B negate_where(std::uint32_t bits, B v) {
+  return (B)_mm256_mask_sub_epi8((__m256i)v, bits, _mm256_setzero_si256(), (__m256i)v);
 }
 /// k_lanes codes, rounded to nearest even; |v| <= 127.
 SCF_INLINE void store_i8(std::byte* p, F v) {

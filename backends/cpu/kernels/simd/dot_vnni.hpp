@@ -6,9 +6,7 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 /// Sums of the products of four neighbours.
-SCF_INLINE I8 dot_u8(B u, B x) {
-  return (I8)_mm256_dpbusd_epi32(_mm256_setzero_si256(), (__m256i)u, (__m256i)x);
-}
+SCF_INLINE I8 dot_u8(B u, B x) { return (I8)_mm256_dpbusd_epi32(_mm256_setzero_si256(), (__m256i)u, (__m256i)x); }
 /// The instruction wants an unsigned side: w + 128 is taken, and 128 times the sums of x are taken off beforehand.
 struct Fix {
   __m256i minus_128_x;

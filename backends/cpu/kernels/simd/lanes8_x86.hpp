@@ -14,6 +14,7 @@ SCF_INLINE B lookup16(const std::int8_t* table, B v) {
   const __m256i t = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   return (B)_mm256_shuffle_epi8(t, (__m256i)v);
 }
+SCF_INLINE B join(H low, H high) { return (B)_mm256_set_m128i((__m128i)high, (__m128i)low); }
 /// The 8 bytes of `v`, lowest first, as floats.
 SCF_INLINE F8 u8_to_f8(std::uint64_t v) {
   return (F8)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(v))));

@@ -82,25 +82,41 @@ SCF_INLINE F load_bf16(const std::byte* p) {
 SCF_INLINE F8 fma8(F8 a, F8 b, F8 c) { return a * b + c; }
 SCF_INLINE F8 to_f8(I8 v) { return __builtin_convertvector(v, F8); }
 /// Sums of the products of four neighbours: unsigned times signed, signed times signed.
-SCF_INLINE I8 dot_u8(B u, B x) {
-  I8 r{};
-  for (int i = 0; i < 32; ++i) r[i / 4] += static_cast<std::int32_t>(u[i]) * static_cast<std::int8_t>(x[i]);
+template <class Code> SCF_INLINE I8 dot_codes(B w, B x) {
+  typedef std::int16_t Words __attribute__((vector_size(64)));
+  typedef Code Codes __attribute__((vector_size(32)));
+  typedef std::int8_t Signed __attribute__((vector_size(32)));
+  // Up to 255 * 127 fits; a sum of two would not.
+  const Words products = __builtin_convertvector((Codes)w, Words) * __builtin_convertvector((Signed)x, Words);
+  I8 r;
+  for (int i = 0; i < 8; ++i)
+    r[i] = (products[4 * i] + products[4 * i + 1]) + (products[4 * i + 2] + products[4 * i + 3]);
   return r;
 }
+SCF_INLINE I8 dot_u8(B u, B x) { return dot_codes<std::uint8_t>(u, x); }
 struct Fix {};
 SCF_INLINE Fix fix_for(B) { return {}; }
-SCF_INLINE I8 dot_s8(B w, B x, Fix) {
-  I8 r{};
-  for (int i = 0; i < 32; ++i)
-    r[i / 4] += static_cast<std::int32_t>(static_cast<std::int8_t>(w[i])) * static_cast<std::int8_t>(x[i]);
-  return r;
-}
+SCF_INLINE I8 dot_s8(B w, B x, Fix) { return dot_codes<std::int8_t>(w, x); }
 /// table[v[i]] for v[i] < 16.
 SCF_INLINE B lookup16(const std::int8_t* table, B v) {
   for (int i = 0; i < 32; ++i) v[i] = static_cast<std::uint8_t>(table[v[i]]);
   return v;
 }
 
+SCF_INLINE B join(H low, H high) {
+  B v;
+  for (int i = 0; i < 16; ++i) {
+    v[i] = low[i];
+    v[16 + i] = high[i];
+  }
+  return v;
+}
+/// -v[i] where bit i is set.
+SCF_INLINE B negate_where(std::uint32_t bits, B v) {
+  for (int i = 0; i < 32; ++i)
+    if ((bits >> i & 1u) != 0) v[i] = static_cast<std::uint8_t>(-v[i]);
+  return v;
+}
 /// The 8 bytes of `v`, lowest first, as floats.
 SCF_INLINE F8 u8_to_f8(std::uint64_t v) {
   F8 r;

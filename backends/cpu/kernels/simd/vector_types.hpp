@@ -10,11 +10,17 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 typedef std::uint8_t B __attribute__((vector_size(32)));  // 32 codes
+typedef std::uint8_t H __attribute__((vector_size(16)));  // half of a B
 typedef std::int32_t I8 __attribute__((vector_size(32))); // 8 sums
 typedef float F8 __attribute__((vector_size(32)));
 
 SCF_INLINE B load_b(const void* p) {
   B v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+SCF_INLINE H load_h(const void* p) {
+  H v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
 }
