@@ -51,7 +51,7 @@ struct Relay {
 
 TEST_P(TeamOfN, BarrierSeparatesPhases) {
   const std::uint32_t count = team_.size();
-  Relay relay{GetParam() > topology_.physical_cores() ? 500u : 20000u, {}};
+  Relay relay{GetParam() > topology_.physical_cores() ? 500u : 5000u, {}};
   relay.values[0].resize(count);
   relay.values[1].resize(count);
   std::iota(relay.values[0].begin(), relay.values[0].end(), std::uint64_t{1});
