@@ -1,4 +1,5 @@
 // seacliff run: one prompt, one answer.
+#include "core/memory/memory_limit.hpp"
 #include "core/text/chat.hpp"
 #include "tools/commands.hpp"
 #include "tools/generate.hpp"
@@ -78,13 +79,16 @@ private:
   bool thinking_, terminal_;
 };
 
-void print_json(const Generated& g, bool thinking) {
+void print_json(const Generated& g, bool thinking, const graph::Model& model) {
   nlohmann::ordered_json out{{"text", g.text},
                              {"finish", stop_reason_name(g.reason)},
                              {"prompt_tokens", g.prompt_tokens},
                              {"tokens", g.tokens},
                              {"prefill_tokens_per_s", g.prefill_tokens_per_s()},
                              {"decode_tokens_per_s", g.decode_tokens_per_s()}};
+  out["memory"] = {{"weights", model.memory().weights},
+                   {"planned", model.memory().total()},
+                   {"peak_rss", process_memory().peak_rss}};
   const Answer answer = parse_answer(g.text, thinking);
   out["content"] = answer.content;
   out["reasoning"] = answer.reasoning;
@@ -122,7 +126,7 @@ int run_command(const RunOptions& o) {
   };
   const Generated result = generate(session, model, *loaded.tokenizer, sampler, prompt, {o.n, o.stops}, print);
   if (o.json)
-    print_json(result, thinking);
+    print_json(result, thinking, model);
   else
     fmt::print("\n");
   std::fflush(stdout);

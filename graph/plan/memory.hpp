@@ -16,7 +16,7 @@ struct MemoryPlan {
   std::uint64_t checkpoints = 0; // what sessions keep to rewind, at most
   std::uint64_t scratch = 0;     // of the largest program
   std::uint64_t io = 0;          // step inputs, logits, values that change device
-  std::uint64_t process = 0;     // what the process holds already: code, tokenizer, graphs
+  std::uint64_t process = 0;     // code, tokenizer, graphs: what the process holds and will yet touch
 
   std::uint64_t allocated() const { return state + checkpoints + scratch + io; }
   std::uint64_t total() const { return weights + process + allocated(); }

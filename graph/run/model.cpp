@@ -51,6 +51,8 @@ BuildOptions build_options(const ModelOptions& options, std::int64_t max_tokens)
           .cache_dtype = options.exact ? DType::f32 : DType::f16};
 }
 
+/// Code, stacks and sampling buffers that are touched only after the plan is made.
+constexpr std::uint64_t k_process_slack = 16U << 20;
 constexpr std::uint64_t k_page = 4096;
 std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + k_page - 1) / k_page * k_page; }
 
@@ -116,7 +118,7 @@ void Model::plan_memory() {
     memory_.scratch = std::max(memory_.scratch, whole_pages(sized.program->scratch_bytes()));
     memory_.io = std::max(memory_.io, whole_pages(sized.program->io_bytes()));
   }
-  memory_.process = process_memory().rss;
+  memory_.process = process_memory().rss + k_process_slack;
   const MemoryLimit limit = memory_limit();
   log::info("model", "{}", memory_.summary(limit.total));
   check_fit(memory_, limit.total);

@@ -1,0 +1,18 @@
+// Runs the `seacliff` program as a user would.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace seacliff::test {
+
+struct Ran {
+  int exit_code = -1; // 128 + signal when one ended it
+  std::string out, err;
+};
+
+/// build/bin/seacliff with these arguments. `interrupt_after_bytes` > 0: sends SIGINT once that much was written to
+/// standard output.
+Ran seacliff(const std::vector<std::string>& arguments, std::size_t interrupt_after_bytes = 0);
+
+} // namespace seacliff::test
