@@ -162,31 +162,32 @@ struct FormatQ6_K {
   }
 };
 
-/// The four 7-bit sign indices of a group as 32 sign bits: the eighth of each makes the number of negatives even.
-SCF_INLINE std::uint32_t sign_bits(std::uint32_t word) {
-  const std::uint32_t seven =
-      (word & 0x7fu) | (word << 1 & 0x7f00u) | (word << 2 & 0x7f0000u) | (word << 3 & 0x7f000000u);
-  std::uint32_t odd = seven ^ seven >> 4;
-  odd ^= odd >> 2;
-  odd ^= odd >> 1;
-  return seven | (odd & 0x01010101u) << 7;
-}
-
 struct FormatIQ2_XXS {
   using Block = blocks::IQ2_XXS;
   using Out = Unpacked<8, 32, true, false>;
   static constexpr DType dtype = DType::iq2_xxs;
   static constexpr Act act = Act::q8_k;
+  typedef std::uint32_t Words __attribute__((vector_size(32)));
+
+  /// Four 7-bit sign indices each as 32 sign bits: the eighth of every byte makes the number of negatives even.
+  SCF_INLINE Words sign_bits(Words w) {
+    const Words seven = (w & 0x7fu) | (w << 1 & 0x7f00u) | (w << 2 & 0x7f0000u) | (w << 3 & 0x7f000000u);
+    Words odd = seven ^ seven >> 4;
+    odd ^= odd >> 2;
+    odd ^= odd >> 1;
+    return seven | (odd & 0x01010101u) << 7;
+  }
   SCF_INLINE void unpack(const Block& b, Out& out) {
-    typedef std::uint64_t W __attribute__((vector_size(32)));
+    const auto* p = reinterpret_cast<const std::byte*>(&b) + 2; // per group of 32: four indices, signs and scale
+    const Words second = __builtin_shufflevector((Words)load_b(p), (Words)load_b(p + 32), 1, 3, 5, 7, 9, 11, 13, 15);
+    const F8 scale = to_f8((I8)(second >> 28 << 1 | 1u));
+    store8(out.s, scale * set8(half_to_float(b.d) * 0.125f));
+    const Words signs = sign_bits(second);
     const std::uint64_t* grid = blocks::iq2xxs_grid.data();
-    const float d = half_to_float(b.d) * 0.125f;
+#pragma GCC unroll 8
     for (int g = 0; g < 8; ++g) {
-      const std::uint64_t word = load_u64(reinterpret_cast<const std::byte*>(&b) + 2 + 8 * g);
-      const auto index = static_cast<std::uint32_t>(word), signs = static_cast<std::uint32_t>(word >> 32);
-      const W values{grid[index & 255u], grid[index >> 8 & 255u], grid[index >> 16 & 255u], grid[index >> 24]};
-      out.c[g] = negate_where(sign_bits(signs), (B)values);
-      out.s[g] = d * static_cast<float>(2 * (signs >> 28) + 1);
+      const std::uint32_t i = load_u32(p + 8 * g);
+      out.c[g] = negate_where(signs[g], pick4(grid, i & 255u, i >> 8 & 255u, i >> 16 & 255u, i >> 24));
     }
   }
 };

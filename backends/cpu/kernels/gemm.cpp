@@ -162,26 +162,28 @@ template <class Fmt> SCF_INLINE ActRow act_at(const GemmArgs& a, std::int64_t t)
   return {p, reinterpret_cast<const float*>(p + scales), reinterpret_cast<const float*>(p + sums)};
 }
 
+template <class Out> SCF_INLINE F8 multiply_codes(const Out& w, int j, const std::byte* codes) {
+  const B v = load_b(codes + 32 * j);
+  if constexpr (Out::is_signed) return to_f8(dot_s8(w.c[j], v, fix_for(v)));
+  return to_f8(dot_u8(w.c[j], v));
+}
+
 /// acc += one block of weights times the same block of an activation row.
 template <class Out> SCF_INLINE F8 multiply_block(const Out& w, const ActRow& x, std::int64_t block, F8 acc) {
   const std::byte* codes = x.codes + block * 32 * Out::vectors;
-  F8 part{};
-  for (int j = 0; j < Out::vectors; ++j) {
-    const B v = load_b(codes + 32 * j);
-    I8 dot;
-    if constexpr (Out::is_signed) {
-      dot = dot_s8(w.c[j], v, fix_for(v));
-    } else {
-      dot = dot_u8(w.c[j], v);
+  if constexpr (Out::vectors == 1) {
+    return fma8(multiply_codes(w, 0, codes), set8(w.s[0] * x.scales[block]), acc);
+  } else {
+    F8 part{};
+#pragma GCC unroll 8
+    for (int j = 0; j < Out::vectors; ++j) {
+      const F8 scale = Out::sub == 16 ? pair8(w.s[2 * j % Out::subs], w.s[(2 * j + 1) % Out::subs]) : set8(w.s[j]);
+      part = fma8(multiply_codes(w, j, codes), scale, part);
     }
-    if constexpr (Out::vectors == 1) return fma8(to_f8(dot), set8(w.s[0] * x.scales[block]), acc);
-    const F8 scale =
-        Out::sub == 16 ? pair8(w.s[2 * j % Out::subs], w.s[(2 * j + 1) % Out::subs]) : set8(w.s[j % Out::subs]);
-    part = fma8(to_f8(dot), scale, part);
+    if constexpr (Out::has_min)
+      for (int i = 0; i < Out::min_vectors; ++i) part = part - w.m[i] * load8(x.sums + block * Out::subs + 8 * i);
+    return fma8(part, set8(x.scales[block]), acc);
   }
-  if constexpr (Out::has_min)
-    for (int i = 0; i < Out::min_vectors; ++i) part = part - w.m[i] * load8(x.sums + block * Out::subs + 8 * i);
-  return fma8(part, set8(x.scales[block]), acc);
 }
 
 /// R rows, one token: unpacked into registers and used at once.
@@ -205,8 +207,8 @@ SCF_INLINE void vector_blocks(const GemmArgs& a, std::int64_t row, const ActRow&
 }
 
 template <class Fmt, int R, int T>
-SCF_INLINE void multiply_codes(const GemmArgs& a, const typename Fmt::Out (*tile)[k_code_k / (32 * Fmt::Out::vectors)],
-                               std::int64_t row, std::int64_t t, std::int64_t begin, std::int64_t n) {
+SCF_INLINE void multiply_tokens(const GemmArgs& a, const typename Fmt::Out (*tile)[k_code_k / (32 * Fmt::Out::vectors)],
+                                std::int64_t row, std::int64_t t, std::int64_t begin, std::int64_t n) {
   F8 acc[R][T] = {};
   ActRow x[T];
   for (int j = 0; j < T; ++j) x[j] = act_at<Fmt>(a, t + j);
@@ -231,8 +233,8 @@ template <class Fmt, int R> SCF_INLINE void code_rows(const GemmArgs& a, std::in
       for (std::int64_t i = 0; i < n; ++i) Fmt::unpack(w[i], tile[r][i]);
     }
     std::int64_t t = 0;
-    for (; t + 2 <= a.tokens; t += 2) multiply_codes<Fmt, R, 2>(a, tile, row, t, begin, n);
-    for (; t < a.tokens; ++t) multiply_codes<Fmt, R, 1>(a, tile, row, t, begin, n);
+    for (; t + 2 <= a.tokens; t += 2) multiply_tokens<Fmt, R, 2>(a, tile, row, t, begin, n);
+    for (; t < a.tokens; ++t) multiply_tokens<Fmt, R, 1>(a, tile, row, t, begin, n);
   }
 }
 

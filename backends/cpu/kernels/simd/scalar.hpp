@@ -111,6 +111,11 @@ SCF_INLINE B join(H low, H high) {
   }
   return v;
 }
+/// Four entries of a table of 8 bytes each.
+SCF_INLINE B pick4(const std::uint64_t* t, std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint32_t d) {
+  const std::uint64_t words[4] = {t[a], t[b], t[c], t[d]};
+  return load_b(words);
+}
 /// -v[i] where bit i is set.
 SCF_INLINE B negate_where(std::uint32_t bits, B v) {
   for (int i = 0; i < 32; ++i)
