@@ -2,12 +2,18 @@
 
 #include "core/base/log.hpp"
 #include "graph/ir/view.hpp"
-#include "graph/plan/arena.hpp"
+
+#include <seacliff/sdk/scratch.hpp>
 
 #include <algorithm>
 #include <optional>
 
 namespace seacliff::graph {
+namespace {
+
+constexpr std::uint64_t k_io_align = 64;
+
+} // namespace
 
 SharedMemory::SharedMemory(std::span<const std::shared_ptr<plugins::Device>> devices, const std::byte* data,
                            std::uint64_t bytes, bool read_only) {
@@ -77,7 +83,7 @@ void StepProgram::compile() {
 
 void StepProgram::plan_io() {
   std::map<ValueId, std::size_t> block_of;
-  std::vector<ArenaBlock> blocks;
+  std::vector<sdk::Lifetime> blocks;
   const auto last = static_cast<std::uint32_t>(parts_.size());
   for (std::uint32_t p = 0; p < parts_.size(); ++p) {
     for (const auto& [view_value, id] : parts_[p].io) {
@@ -90,7 +96,7 @@ void StepProgram::plan_io() {
       blocks[it->second].last = last;
     }
   }
-  io_bytes_ = plan_arena(blocks);
+  io_bytes_ = sdk::plan_scratch(blocks, k_io_align);
   for (const auto& [id, block] : block_of) {
     io_at_[id] = {blocks[block].offset, blocks[block].bytes};
     if (placement_.graph.value(id).role != Role::temp) io_names_[placement_.graph.value(id).name] = id;
