@@ -224,7 +224,7 @@ template <std::size_t... I> std::array<Group, sizeof...(I)> split(const SuperBlo
 } // namespace
 
 void encode_block(const float* x, const float* importance, blocks::IQ2_XXS& out) {
-  const SuperBlock block(x, importance, 32);
+  const SuperBlock block(x, importance);
   const auto groups = split(block, std::make_index_sequence<k_groups>{});
   std::array<float, k_groups> wanted{};
   float largest = 0;

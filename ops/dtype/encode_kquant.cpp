@@ -238,7 +238,7 @@ void pack_nibbles(const Codes& code, std::uint8_t (&q)[128]) {
 } // namespace
 
 void encode_block(const float* x, const float* importance, blocks::Q2_K& out) {
-  const SuperBlock block(x, importance, 16);
+  const SuperBlock block(x, importance);
   const AffineEncoder<16, 3, 15> encoder(block, {-0.9f, 0.05f, 37});
   Codes code;
   encoder.codes(code);
@@ -249,7 +249,7 @@ void encode_block(const float* x, const float* importance, blocks::Q2_K& out) {
 }
 
 void encode_block(const float* x, const float* importance, blocks::Q3_K& out) {
-  const SuperBlock block(x, importance, 16);
+  const SuperBlock block(x, importance);
   const SignedEncoder<4, 32> encoder(block);
   Codes code;
   encoder.codes(code);
@@ -267,7 +267,7 @@ void encode_block(const float* x, const float* importance, blocks::Q3_K& out) {
 }
 
 void encode_block(const float* x, const float* importance, blocks::Q4_K& out) {
-  const SuperBlock block(x, importance, 32);
+  const SuperBlock block(x, importance);
   const AffineEncoder<32, 15, 63> encoder(block, {-1.0f, 0.1f, 21});
   Codes code;
   encoder.codes(code);
@@ -278,7 +278,7 @@ void encode_block(const float* x, const float* importance, blocks::Q4_K& out) {
 }
 
 void encode_block(const float* x, const float* importance, blocks::Q5_K& out) {
-  const SuperBlock block(x, importance, 32);
+  const SuperBlock block(x, importance);
   const AffineEncoder<32, 31, 63> encoder(block, {-1.0f, 0.1f, 21});
   Codes code;
   encoder.codes(code);
@@ -291,7 +291,7 @@ void encode_block(const float* x, const float* importance, blocks::Q5_K& out) {
 }
 
 void encode_block(const float* x, const float* importance, blocks::Q6_K& out) {
-  const SuperBlock block(x, importance, 16);
+  const SuperBlock block(x, importance);
   const SignedEncoder<32, 128> encoder(block);
   Codes code;
   encoder.codes(code);

@@ -39,8 +39,9 @@ struct SuperBlock {
   alignas(64) std::array<float, size> w{};
   float unit = 0; // 0: all elements are zero
 
-  /// Weights: importance · sqrt(variance + x²); without importance, sqrt(variance of the sub-block) + |x|.
-  SuperBlock(const float* row, const float* importance, int sub_block) {
+  /// The weights are the importance, or 1 without it: plain squared error keeps a model closer to the original than
+  /// weights that favour large elements do.
+  SuperBlock(const float* row, const float* importance) {
     const float largest = numeric::detail::max_magnitude(row, size, 0.0f);
     if (!(largest > 0.0f)) return;
     constexpr std::uint32_t smallest_unit = 1u << 23, largest_unit = 253u << 23; // both have a normal inverse
@@ -48,7 +49,7 @@ struct SuperBlock {
     unit = std::bit_cast<float>(std::clamp(exponent, smallest_unit, largest_unit));
     const float inverse = 1.0f / unit;
     for (int i = 0; i < size; ++i) x[i] = row[i] * inverse;
-    if (importance == nullptr || !weigh(importance)) weigh_by_size(sub_block);
+    if (importance == nullptr || !weigh(importance)) w.fill(1.0f);
   }
 
   /// Stores scale · unit as f16, saturating, and gives back in `scale` what the decoder will see, in units.
@@ -62,18 +63,9 @@ private:
   bool weigh(const float* importance) {
     const float dearest = numeric::detail::max_magnitude(importance, size, 0.0f);
     if (!(dearest > 0.0f) || !std::isfinite(dearest)) return false; // nothing is known of this block
-    const float variance = sum<size>([&](int i) { return x[i] * x[i]; }) / size;
     // No element is worthless: the floor keeps sub-blocks without any importance from degenerating.
-    for (int i = 0; i < size; ++i) w[i] = std::max(importance[i] / dearest, 1e-5f) * std::sqrt(variance + x[i] * x[i]);
+    for (int i = 0; i < size; ++i) w[i] = std::max(importance[i] / dearest, 1e-5f);
     return true;
-  }
-  void weigh_by_size(int sub_block) {
-    for (int base = 0; base < size; base += sub_block) {
-      float squares = 0;
-      for (int i = base; i < base + sub_block; ++i) squares += x[i] * x[i];
-      const float deviation = std::sqrt(squares / static_cast<float>(sub_block));
-      for (int i = base; i < base + sub_block; ++i) w[i] = deviation + std::abs(x[i]) + 1e-12f;
-    }
   }
 };
 
