@@ -1,5 +1,6 @@
 // `seacliff graph`: the graph of a model, as text, Graphviz or JSON.
 #include "tools/commands.hpp"
+#include "tools/usage.hpp"
 
 #include "core/model/gguf.hpp"
 #include "core/model/hparams.hpp"
@@ -32,15 +33,13 @@ void parse_layers(const std::string& text, graph::DumpOptions& dump) {
     std::uint32_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     if (error != std::errc() || end != digits.data() + digits.size())
-      throw Error(Code::invalid_argument, fmt::format("--layers '{}' is no range of layers", text),
-                  "write A-B, or one number");
+      throw UsageError(fmt::format("--layers '{}' is no range of layers", text), "write A-B, or one number");
     return value;
   };
   const auto dash = text.find('-');
   dump.layer_begin = number(std::string_view(text).substr(0, dash));
   dump.layer_end = dash == std::string::npos ? *dump.layer_begin : number(std::string_view(text).substr(dash + 1));
-  if (*dump.layer_end < *dump.layer_begin)
-    throw Error(Code::invalid_argument, fmt::format("--layers '{}' ends before it begins", text));
+  if (*dump.layer_end < *dump.layer_begin) throw UsageError(fmt::format("--layers '{}' ends before it begins", text));
 }
 
 graph::Graph build(const Options& options) {
@@ -60,8 +59,7 @@ graph::Graph run_passes(graph::Graph graph, const Options& options) {
   if (options.decompose) names.insert(names.begin(), "decompose");
   for (const std::string& name : names) {
     const graph::PassInfo* pass = graph::find_pass(name);
-    if (pass == nullptr)
-      throw Error(Code::invalid_argument, fmt::format("there is no pass '{}'", name), "known are " + known_passes());
+    if (pass == nullptr) throw UsageError(fmt::format("there is no pass '{}'", name), "known are " + known_passes());
     graph = pass->run(graph);
   }
   graph::verify(graph);

@@ -5,6 +5,7 @@
 #include "tools/interrupt.hpp"
 #include "tools/model_options.hpp"
 #include "tools/progress.hpp"
+#include "tools/usage.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -35,9 +36,8 @@ std::vector<std::int64_t> parse_numbers(const std::string& text, const char* opt
     std::int64_t value = 0;
     const auto [next, error] = std::from_chars(at, end, value);
     if (error != std::errc() || (next != end && !separator(*next)))
-      throw Error(Code::invalid_argument,
-                  fmt::format("{}: '{}' is not a number", option, std::string(at, std::min(end, at + 12))),
-                  "give numbers separated by commas, or @FILE");
+      throw UsageError(fmt::format("{}: '{}' is not a number", option, std::string(at, std::min(end, at + 12))),
+                       "give numbers separated by commas, or @FILE");
     numbers.push_back(value);
     at = next;
   }
@@ -49,16 +49,14 @@ std::vector<std::int64_t> wanted_positions(const std::string& text, std::int64_t
   if (text != "all") positions = parse_numbers(text, "--positions");
   for (std::int64_t p = 0; text == "all" && p < n; ++p) positions.push_back(p);
   for (const std::int64_t p : positions)
-    if (p < 0 || p >= n)
-      throw Error(Code::invalid_argument, fmt::format("--positions: {} is not one of the {} tokens", p, n));
-  if (!std::is_sorted(positions.begin(), positions.end()))
-    throw Error(Code::invalid_argument, "--positions: the numbers do not ascend");
+    if (p < 0 || p >= n) throw UsageError(fmt::format("--positions: {} is not one of the {} tokens", p, n));
+  if (!std::is_sorted(positions.begin(), positions.end())) throw UsageError("--positions: the numbers do not ascend");
   return positions;
 }
 
 int logits_command(const LogitsOptions& o) {
   const std::vector<std::int64_t> numbers = parse_numbers(o.tokens, "--tokens");
-  if (numbers.empty()) throw Error(Code::invalid_argument, "--tokens is empty", "give at least one token id");
+  if (numbers.empty()) throw UsageError("--tokens is empty", "give at least one token id");
   const std::vector<std::int32_t> tokens(numbers.begin(), numbers.end());
   const auto n = static_cast<std::int64_t>(tokens.size());
   const std::vector<std::int64_t> positions = wanted_positions(o.positions, n);

@@ -2,6 +2,7 @@
 #include "graph/run/model.hpp"
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"
+#include "tools/usage.hpp"
 
 #include <fmt/color.h>
 #include <unistd.h>
@@ -46,10 +47,12 @@ int run(int argc, char** argv) {
   } catch (const graph::StrictRefusal& refusal) {
     report(refusal.what());
     return k_refused;
+  } catch (const tools::UsageError& error) {
+    report(error.what());
+    return k_usage;
   } catch (const Error& error) {
     report(error.what());
-    if (error.code() == Code::cancelled) return tools::k_exit_interrupted;
-    return error.code() == Code::invalid_argument ? k_usage : k_failure;
+    return error.code() == Code::cancelled ? tools::k_exit_interrupted : k_failure;
   }
 }
 

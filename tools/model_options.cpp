@@ -1,6 +1,7 @@
 #include "tools/model_options.hpp"
 
 #include "core/base/log.hpp"
+#include "tools/usage.hpp"
 
 #include <fstream>
 #include <sstream>
@@ -10,7 +11,7 @@ namespace seacliff::tools {
 graph::ModelOptions CommonOptions::model_options() const {
   graph::ModelOptions options;
   options.backends = backends;
-  for (const std::string& rule : deny) options.deny.push_back(graph::DenyRule::parse(rule));
+  for (const std::string& rule : deny) options.deny.push_back(as_usage([&] { return graph::DenyRule::parse(rule); }));
   options.strict = strict;
   options.exact = exact;
   options.kv8 = kv8;
@@ -46,7 +47,7 @@ LoadedModel load_model(const CommonOptions& common, const graph::ModelOptions& o
   GgufFile file = GgufFile::open(common.model);
   LoadedModel loaded;
   if (with_tokenizer) loaded.tokenizer = std::make_unique<Tokenizer>(Tokenizer::from_gguf(file));
-  auto runtime = std::make_shared<graph::Runtime>(common.runtime());
+  auto runtime = as_usage([&] { return std::make_shared<graph::Runtime>(common.runtime()); });
   loaded.model = std::make_unique<graph::Model>(std::move(runtime), std::move(file), options);
   const graph::Placement& placement = loaded.model->placement();
   if (!placement.fallbacks.empty() && !common.verbose) fmt::print(stderr, "{}\n", placement.summary());

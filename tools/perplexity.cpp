@@ -4,6 +4,7 @@
 #include "tools/interrupt.hpp"
 #include "tools/model_options.hpp"
 #include "tools/progress.hpp"
+#include "tools/usage.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -47,14 +48,14 @@ std::vector<std::vector<TokenId>> cut_windows(const std::vector<TokenId>& text, 
 int perplexity_command(const PerplexityOptions& o) {
   graph::ModelOptions options = o.common.model_options();
   if (o.common.ctx == 0) options.max_ctx = 1024;
-  if (options.max_ctx < 2) throw Error(Code::invalid_argument, "--ctx 1 leaves nothing to predict", "use at least 2");
+  if (options.max_ctx < 2) throw UsageError("--ctx 1 leaves nothing to predict", "use at least 2");
   const std::string text = read_text_file(o.text);
   const LoadedModel loaded = load_model(o.common, options, true);
   graph::Model& model = *loaded.model;
   const TokenId bos = loaded.tokenizer->special_ids().bos;
   if (bos < 0) throw Error(Code::failed_precondition, "the vocabulary has no BOS token");
   const auto windows = cut_windows(loaded.tokenizer->encode(text), bos, model.options().max_ctx, o.windows);
-  if (windows.empty()) throw Error(Code::invalid_argument, fmt::format("'{}' is empty", o.text));
+  if (windows.empty()) throw UsageError(fmt::format("'{}' is empty", o.text));
 
   std::int64_t total = 0, scored = 0, done = 0;
   for (const auto& window : windows) total += static_cast<std::int64_t>(window.size());

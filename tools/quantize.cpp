@@ -4,6 +4,7 @@
 #include "ops/convert/convert.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
+#include "tools/usage.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -67,8 +68,8 @@ convert::Recipe recipe_for(const Request& request) {
     if (option.type.empty()) continue;
     const DTypeInfo* info = find_dtype(std::string_view(option.type));
     if (info == nullptr || info->dtype == DType::i32)
-      throw Error(Code::invalid_argument, fmt::format("{}: there is no type \"{}\"", option.flag, option.type),
-                  "types are " + type_names());
+      throw UsageError(fmt::format("{}: there is no type \"{}\"", option.flag, option.type),
+                       "types are " + type_names());
     for (const TensorClass cls : option.classes) recipe[cls] = info->dtype;
   }
   return recipe;

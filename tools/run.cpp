@@ -5,6 +5,7 @@
 #include "tools/generate.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/model_options.hpp"
+#include "tools/usage.hpp"
 
 #include <fmt/color.h>
 #include <nlohmann/json.hpp>
@@ -36,8 +37,8 @@ std::vector<std::string> tool_schemas(const std::string& path) {
     for (const auto& tool : list.is_array() ? list : nlohmann::ordered_json::array({list}))
       schemas.push_back(tool_schema(tool.dump()));
   } catch (const nlohmann::json::exception& error) {
-    throw Error(Code::invalid_argument, fmt::format("--tools '{}' is not JSON: {}", path, error.what()),
-                "give an array of function objects");
+    throw UsageError(fmt::format("--tools '{}' is not JSON: {}", path, error.what()),
+                     "give an array of function objects");
   }
   return schemas;
 }
@@ -105,11 +106,11 @@ void print_figures(const Generated& g, const graph::Model& model) {
 }
 
 int run_command(const RunOptions& o) {
-  Think think = think_from_name(o.think);
+  Think think = as_usage([&] { return think_from_name(o.think); });
   const LoadedModel loaded = load_model(o.common, o.common.model_options(), true);
   graph::Model& model = *loaded.model;
   const auto prompt = encode_prompt(o, *loaded.tokenizer, model.options().max_ctx, think);
-  if (prompt.empty()) throw Error(Code::invalid_argument, "the prompt is empty", "give -p TEXT");
+  if (prompt.empty()) throw UsageError("the prompt is empty", "give -p TEXT");
   if (static_cast<std::int64_t>(prompt.size()) >= model.options().max_ctx)
     throw Error(Code::out_of_range,
                 fmt::format("the prompt has {} tokens, the context {}", prompt.size(), model.options().max_ctx),
