@@ -218,7 +218,8 @@ void Tokenizer::encode_into(std::string_view text, std::vector<TokenId>& out) co
 
 /// Joins neighbours, lowest rank first and leftmost among equals, until no pair is in the table.
 void Tokenizer::merge_piece(std::string_view piece, Scratch& scratch, std::vector<TokenId>& out) const {
-  auto& [nodes, heap, seen] = scratch;
+  std::vector<Scratch::Node>& nodes = scratch.nodes;
+  std::vector<Scratch::Candidate>& heap = scratch.heap;
   const auto n = static_cast<std::uint32_t>(piece.size());
   nodes.clear();
   heap.clear();
