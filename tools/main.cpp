@@ -35,6 +35,7 @@ int run(int argc, char** argv) {
   tools::add_inspect(app, action);
   tools::add_graph(app, action);
   tools::add_quantize(app, action);
+  tools::add_synth(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
