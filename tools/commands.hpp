@@ -17,5 +17,7 @@ void add_backends(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_quantize(CLI::App& app, Action& action);
 void add_graph(CLI::App& app, Action& action);
+void add_synth(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
 
 } // namespace seacliff::tools

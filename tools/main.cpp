@@ -32,10 +32,12 @@ int run(int argc, char** argv) {
   tools::add_run(app, action);
   tools::add_logits(app, action);
   tools::add_perplexity(app, action);
+  tools::add_bench(app, action);
   tools::add_backends(app, action);
   tools::add_inspect(app, action);
   tools::add_graph(app, action);
   tools::add_quantize(app, action);
+  tools::add_synth(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -43,15 +43,15 @@ std::optional<std::string> mapped_bytes(std::string_view text) {
   return out;
 }
 
+std::uint64_t pair_key(std::uint32_t left, std::uint32_t right) { return std::uint64_t{left} << 32 | right; }
+
+} // namespace
+
 std::string mapped_text(std::string_view bytes) {
   std::string out;
   for (const char byte : bytes) utf8_append(out, byte_map.to_char[static_cast<unsigned char>(byte)]);
   return out;
 }
-
-std::uint64_t pair_key(std::uint32_t left, std::uint32_t right) { return std::uint64_t{left} << 32 | right; }
-
-} // namespace
 
 Tokenizer::Tokenizer(VocabData vocab) : vocab_(std::move(vocab)) {
   read_tokens();

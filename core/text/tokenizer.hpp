@@ -42,8 +42,14 @@ struct VocabData {
 VocabData vocab_from_json(const std::filesystem::path& tokenizer_json, std::size_t n_vocab = 0);
 /// From the `tokenizer.ggml.*` keys. Throws Error that names the key at fault.
 VocabData vocab_from_gguf(const GgufFile& file);
+/// A made-up one of `n_vocab` tokens for models of random weights: every special token, 256 bytes, a few merges, the
+/// rest fillers. Throws Error(invalid_argument) when it cannot be that small.
+VocabData synthetic_vocab(std::size_t n_vocab);
 /// Puts the same keys into a file that is being written, before its tensors are declared.
 void put_vocab(GgufWriter& writer, const VocabData& vocab);
+
+/// Bytes as the texts of tokens have them: over the 256 code points of the byte map.
+std::string mapped_text(std::string_view bytes);
 
 /// The tokens that shape a conversation; -1 where the vocabulary has none.
 struct SpecialIds {

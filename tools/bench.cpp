@@ -1,0 +1,197 @@
+// `seacliff bench`: how fast, and how far from what the memory can deliver.
+#include "core/memory/memory_limit.hpp"
+#include "core/model/random_blocks.hpp"
+#include "core/topology/bandwidth.hpp"
+#include "tools/bench_report.hpp"
+#include "tools/commands.hpp"
+#include "tools/interrupt.hpp"
+#include "tools/model_options.hpp"
+
+#include <algorithm>
+#include <memory>
+
+namespace seacliff::tools {
+namespace {
+
+using Numbers = std::vector<std::int64_t>;
+
+struct BenchOptions {
+  CommonOptions common;
+  Numbers prefill{512}, decode{64}, depths{0}, sequences{1};
+  BenchRepeats repeats;
+  std::int64_t sweep_start = 0, sweep_max = 0; // 0: no sweep
+  double sweep_factor = 2;
+  std::int64_t step = 512;
+  std::string text;
+  std::uint64_t seed = 1;
+  bool json = false, csv = false;
+
+  bool sweep() const { return sweep_max > 0; }
+};
+
+std::int64_t largest(const Numbers& numbers) {
+  return numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end());
+}
+
+Numbers frontiers(const BenchOptions& o) {
+  Numbers out;
+  for (double at = static_cast<double>(o.sweep_start); at < static_cast<double>(o.sweep_max); at *= o.sweep_factor)
+    if (const auto whole = static_cast<std::int64_t>(at); out.empty() || whole > out.back()) out.push_back(whole);
+  out.push_back(o.sweep_max);
+  return out;
+}
+
+void check(const BenchOptions& o) {
+  if (!o.sweep()) return;
+  if (o.sweep_start < 1 || o.sweep_start > o.sweep_max)
+    throw Error(Code::invalid_argument, fmt::format("a sweep from {} to {}", o.sweep_start, o.sweep_max),
+                "give --ctx-start and --ctx-max, the first not larger");
+  if (!(o.sweep_factor > 1))
+    throw Error(Code::invalid_argument, fmt::format("--step-mul {} does not grow", o.sweep_factor),
+                "give a number above 1");
+}
+
+graph::ModelOptions model_options(const BenchOptions& o) {
+  graph::ModelOptions options = o.common.model_options();
+  const std::int64_t deepest = o.sweep() ? o.sweep_max : largest(o.depths);
+  const std::int64_t needed = deepest + std::max(o.sweep() ? 0 : largest(o.prefill), largest(o.decode));
+  if (o.common.ctx == 0) options.max_ctx = std::max<std::int64_t>(needed, 1);
+  if (options.max_ctx < needed)
+    throw Error(Code::out_of_range, fmt::format("--ctx {} is too small: {} positions are needed", o.common.ctx, needed),
+                "leave --ctx away");
+  options.n_slots = std::max<std::int64_t>(1, largest(o.sequences));
+  options.max_step = std::max(o.step, options.n_slots);
+  options.max_outputs = std::max(options.max_outputs, options.n_slots);
+  return options;
+}
+
+std::vector<std::int32_t> token_source(const BenchOptions& o, const LoadedModel& loaded) {
+  if (!o.text.empty()) {
+    const auto tokens = loaded.tokenizer->encode(read_text_file(o.text));
+    if (tokens.empty()) throw Error(Code::invalid_argument, fmt::format("'{}' is empty", o.text));
+    return tokens;
+  }
+  constexpr std::size_t n_tokens = 1 << 16; // long before anything repeats in a way that routing could notice
+  RandomWords random(o.seed, 0, 0);
+  std::vector<std::int32_t> tokens(n_tokens);
+  const auto vocab = static_cast<std::uint64_t>(loaded.model->hparams().n_vocab);
+  for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(random.below(vocab));
+  return tokens;
+}
+
+/// With a buffer that leaves the weights in memory.
+double measure_memory(graph::Model& model) {
+  BandwidthOptions options;
+  constexpr std::uint64_t smallest = std::uint64_t{64} << 20;
+  if (const std::uint64_t available = memory_limit().available; available != 0)
+    options.bytes = std::clamp(available / 4, smallest, options.bytes);
+  return measure_read_bandwidth(model.runtime().team(), options);
+}
+
+BenchSubject subject_of(const BenchOptions& o, graph::Model& model) {
+  const TensorDirectory directory(model.file(), model.hparams());
+  BenchSubject subject;
+  subject.model = o.common.model;
+  subject.name = model.hparams().name;
+  subject.recipe = take_inventory(model.file(), model.hparams(), directory).recipe;
+  subject.backend = model.placement().devices.front();
+  subject.threads = model.threads();
+  subject.step = model.options().max_step;
+  subject.read_gbps = measure_memory(model);
+  return subject;
+}
+
+/// False: interrupted.
+bool add(BenchReport& report, std::optional<BenchResult> result) {
+  if (result) report.add(std::move(*result));
+  return !interrupted();
+}
+
+void run_grid(const BenchOptions& o, Bench& bench, BenchReport& report) {
+  Numbers depths = o.depths;
+  std::sort(depths.begin(), depths.end()); // each from the one before
+  for (const std::int64_t depth : depths) {
+    if (!bench.reach(depth)) return;
+    for (const std::int64_t tokens : o.prefill)
+      if (tokens > 0 && !add(report, bench.prefill(tokens, o.repeats))) return;
+    for (const std::int64_t tokens : o.decode)
+      for (const std::int64_t sequences : o.sequences)
+        if (tokens > 0 && !add(report, bench.decode(tokens, sequences, o.repeats))) return;
+  }
+}
+
+void run_sweep(const BenchOptions& o, Bench& bench, BenchReport& report) {
+  const std::int64_t warm = std::min(o.step, o.sweep_start);
+  if (o.repeats.warmup > 0 && (!bench.reach(warm) || !bench.reach(0))) return;
+  for (const std::int64_t frontier : frontiers(o)) {
+    if (!add(report, bench.advance(frontier))) return;
+    for (const std::int64_t tokens : o.decode)
+      for (const std::int64_t sequences : o.sequences)
+        if (tokens > 0 && !add(report, bench.decode(tokens, sequences, o.repeats))) return;
+  }
+}
+
+int bench_command(const BenchOptions& o) {
+  check(o);
+  const LoadedModel loaded = load_model(o.common, model_options(o), !o.text.empty());
+  graph::Model& model = *loaded.model;
+  Bench bench(model, token_source(o, loaded), std::max<std::int64_t>(1, largest(o.sequences)));
+  BenchReport report(o.json ? BenchFormat::json : o.csv ? BenchFormat::csv : BenchFormat::table, subject_of(o, model));
+  if (o.sweep())
+    run_sweep(o, bench, report);
+  else
+    run_grid(o, bench, report);
+  report.finish(interrupted());
+  return interrupted() ? k_exit_interrupted : 0;
+}
+
+} // namespace
+
+void add_bench(CLI::App& app, Action& action) {
+  auto o = std::make_shared<BenchOptions>();
+  CLI::App* command =
+      app.add_subcommand("bench", "time prefill and decode, beside what this machine's memory can deliver");
+  add_common_options(*command, o->common);
+  const CLI::Range tokens(std::int64_t{0}, std::int64_t{1} << 24);
+  const auto list = [&](const std::string& name, Numbers& numbers, const std::string& help) {
+    return command->add_option(name, numbers, help)->delimiter(',')->capture_default_str();
+  };
+  list("--pp", o->prefill, "prefill this many tokens; 0: no prefill")->check(tokens);
+  list("--tg", o->decode, "decode this many tokens, one per step and sequence; 0: no decoding")->check(tokens);
+  list("--depth", o->depths, "tokens in the context beforehand")->check(tokens);
+  list("--sequences", o->sequences, "decode so many sequences in one step")->check(CLI::Range(1, 4096));
+  command->add_option("-r,--repeat", o->repeats.counted, "repetitions; the median is reported")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command->add_option("--warmup", o->repeats.warmup, "repetitions before that, not counted")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  auto* start = command->add_option("--ctx-start", o->sweep_start, "sweep: prefill to N, decode there, go on");
+  auto* max = command->add_option("--ctx-max", o->sweep_max, "... to this depth");
+  start->needs(max)->check(tokens);
+  max->needs(start)->check(tokens);
+  command->add_option("--step-mul", o->sweep_factor, "... each depth so many times the one before")
+      ->needs(max)
+      ->capture_default_str();
+  command->add_option("--step", o->step, "tokens of one prefill step at most")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command->add_option("-f,--file", o->text, "feed this text instead of random tokens");
+  command->add_option("--seed", o->seed, "of the random tokens")->capture_default_str();
+  auto* json = command->add_flag("--json", o->json, "one JSON object");
+  command->add_flag("--csv", o->csv, "comma-separated lines")->excludes(json);
+  command->footer(
+      "tokens/s is the median over the repetitions, of all sequences together; logits are computed, sampling is not.\n"
+      "GB/s counts the weights that the work must read: dense ones once per step, of n experts that tokens use k of\n"
+      "n(1-(1-k/n)^tokens) per step, one row per token of tables; caches and activations are not counted. \"of "
+      "memory\"\n"
+      "is its share of the read bandwidth measured at the start of this run; a model that fits into the CPU's caches\n"
+      "can exceed it. TFLOP/s is 2 per weight and token; attention over the context is not counted.\n"
+      "Examples:\n"
+      "  seacliff bench -m flash-q2.gguf --pp 512,2048 --tg 64 --depth 0,32768\n"
+      "  seacliff bench -m flash-q2.gguf --pp 0 --tg 32 --sequences 1,4,16\n"
+      "  seacliff bench -m flash-q2.gguf --ctx-start 2048 --ctx-max 65536 --csv");
+  command->callback([o, &action] { action = [o] { return bench_command(*o); }; });
+}
+
+} // namespace seacliff::tools

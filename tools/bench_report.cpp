@@ -1,0 +1,82 @@
+#include "tools/bench_report.hpp"
+
+#include "core/memory/memory_limit.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+
+namespace seacliff::tools {
+namespace {
+
+/// Four digits that count, whatever the magnitude.
+std::string rate(double value) { return fmt::format("{:.{}f}", value, value < 10 ? 3 : value < 100 ? 2 : 1); }
+
+} // namespace
+
+BenchReport::BenchReport(BenchFormat format, BenchSubject subject) : format_(format), subject_(std::move(subject)) {
+  switch (format_) {
+  case BenchFormat::table:
+    fmt::print("{} ({}, {})\n", subject_.model, subject_.name, subject_.recipe);
+    fmt::print("{}, {} threads, memory reads {:.1f} GB/s\n\n", subject_.backend, subject_.threads, subject_.read_gbps);
+    fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9}{:>11}{:>9}\n", "phase", "tokens", "depth", "seqs", "tokens/s",
+               "min .. max", "GB/s", "of memory", "TFLOP/s");
+    break;
+  case BenchFormat::csv:
+    fmt::print("phase,tokens,depth,sequences,tokens_per_s,min,max,gbps,bandwidth_share,tflops,backend,threads,"
+               "measured_read_gbps\n");
+    break;
+  case BenchFormat::json: break;
+  }
+  std::fflush(stdout);
+}
+
+void BenchReport::add(BenchResult result) {
+  const BenchResult& r = result;
+  if (format_ == BenchFormat::table)
+    fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9.2f}{:>9.1f} %{:>9.3f}\n", r.phase, r.tokens, r.depth, r.sequences,
+               rate(r.tokens_per_s()), rate(r.slowest()) + " .. " + rate(r.fastest()), r.gbps(), 100 * share(r),
+               r.tflops());
+  if (format_ == BenchFormat::csv)
+    fmt::print("{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{},{},{:.6g}\n", r.phase, r.tokens, r.depth,
+               r.sequences, r.tokens_per_s(), r.slowest(), r.fastest(), r.gbps(), share(r), r.tflops(),
+               subject_.backend, subject_.threads, subject_.read_gbps);
+  std::fflush(stdout);
+  results_.push_back(std::move(result));
+}
+
+void BenchReport::finish(bool interrupted) {
+  if (format_ == BenchFormat::json) print_json(interrupted);
+  if (interrupted && format_ == BenchFormat::table) fmt::print("interrupted\n");
+  std::fflush(stdout);
+}
+
+void BenchReport::print_json(bool interrupted) const {
+  nlohmann::ordered_json out{{"model", subject_.model},
+                             {"name", subject_.name},
+                             {"recipe", subject_.recipe},
+                             {"backend", subject_.backend},
+                             {"threads", subject_.threads},
+                             {"step", subject_.step},
+                             {"measured_read_gbps", subject_.read_gbps},
+                             {"rss", process_memory().rss},
+                             {"interrupted", interrupted},
+                             {"results", nlohmann::ordered_json::array()}};
+  for (const BenchResult& r : results_)
+    out["results"].push_back({{"phase", r.phase},
+                              {"tokens", r.tokens},
+                              {"depth", r.depth},
+                              {"sequences", r.sequences},
+                              {"tokens_per_s", r.tokens_per_s()},
+                              {"tokens_per_s_min", r.slowest()},
+                              {"tokens_per_s_max", r.fastest()},
+                              {"gbps", r.gbps()},
+                              {"bandwidth_share", share(r)},
+                              {"tflops", r.tflops()},
+                              {"weight_bytes", r.work.weight_bytes},
+                              {"seconds", r.seconds}});
+  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+} // namespace seacliff::tools
