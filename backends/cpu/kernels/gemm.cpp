@@ -239,6 +239,9 @@ template <class Fmt, int R> SCF_INLINE void code_rows(const GemmArgs& a, std::in
 }
 
 template <class Fmt> void gemm_act(const GemmArgs& a) {
+  constexpr auto few = OwnProduct<Fmt::dtype>::few;
+  if constexpr (few != nullptr)
+    if (a.tokens <= k_few_tokens) return few(a);
   std::int64_t row = 0;
   if (a.tokens == 1) {
     constexpr int side_by_side = Fmt::Out::vectors == 1 ? 4 : 2;

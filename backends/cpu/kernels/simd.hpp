@@ -9,6 +9,7 @@
 #include SCF_ISA_HEADER
 
 #include "isa.hpp"
+#include "kernels/own_product.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 

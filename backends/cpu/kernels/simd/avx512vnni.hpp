@@ -3,3 +3,4 @@
 
 #include "kernels/simd/avx512_floats.hpp"
 #include "kernels/simd/dot_vnni.hpp"
+#include "kernels/vnni/products.hpp"
