@@ -33,6 +33,21 @@ SCF_INLINE std::uint32_t load_u32(const void* p) {
   return v;
 }
 
+/// The integers below d and dmin in a block of 256, per 16 elements:
+///   value = d * scale[i / 16] * code - dmin * min[i / 16].
+/// Kernels that multiply integers only take them instead of Unpacked's s and m. `planes` of a format: how many bytes
+/// scale * code takes, see amx_weights.hpp.
+struct BlockScales {
+  std::int16_t scale[16];
+  std::uint8_t min[16];
+  float d, dmin;
+};
+/// The eight bytes of `bytes`, lowest first, each TIMES times.
+template <int TIMES, class Code> SCF_INLINE void spread(std::uint64_t bytes, Code* out) {
+  for (int i = 0; i < 8; ++i)
+    for (int j = 0; j < TIMES; ++j) out[TIMES * i + j] = static_cast<Code>(bytes >> 8 * i & 255u);
+}
+
 struct FormatQ8_0 {
   using Block = blocks::Q8_0;
   using Out = Unpacked<1, 32, true, false>;
@@ -63,6 +78,18 @@ struct FormatQ2_K {
   using Out = Unpacked<8, 16, false, true>;
   static constexpr DType dtype = DType::q2_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int planes = 1; // 3 * 15
+  SCF_INLINE BlockScales scales(const Block& b) {
+    BlockScales out;
+    for (int h = 0; h < 2; ++h) {
+      const std::uint64_t sc = load_u64(b.sc + 8 * h);
+      spread<1>(sc & 0x0f0f0f0f0f0f0f0full, out.scale + 8 * h);
+      spread<1>(sc >> 4 & 0x0f0f0f0f0f0f0f0full, out.min + 8 * h);
+    }
+    out.d = half_to_float(b.d);
+    out.dmin = half_to_float(b.dmin);
+    return out;
+  }
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 2; ++a) {
       const B q = load_b(b.q + 32 * a);
@@ -85,32 +112,63 @@ struct FormatQ3_K {
   using Out = Unpacked<8, 16, true, false>;
   static constexpr DType dtype = DType::q3_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int planes = 2; // -4 * -32
+  SCF_INLINE BlockScales scales(const Block& b) {
+    BlockScales out{};
+    const SixBits six = six_bits(b);
+    spread<1>(six.first, out.scale);
+    spread<1>(six.second, out.scale + 8);
+    for (std::int16_t& s : out.scale) s = static_cast<std::int16_t>(s - 32);
+    out.d = half_to_float(b.d);
+    return out;
+  }
+  /// 16 six-bit scales, a byte each: low halves in sc[0..7], two high bits each in sc[8..11].
+  struct SixBits {
+    std::uint64_t first, second;
+  };
+  SCF_INLINE SixBits six_bits(const Block& b) {
+    const std::uint64_t low = load_u64(b.sc);
+    const std::uint64_t high = load_u32(b.sc + 8);
+    const std::uint64_t h0 = high & 0x03030303u, h1 = high >> 2 & 0x03030303u;
+    const std::uint64_t h2 = high >> 4 & 0x03030303u, h3 = high >> 6 & 0x03030303u;
+    return {(low & 0x0f0f0f0f0f0f0f0full) | (h0 | h1 << 32) << 4, (low >> 4 & 0x0f0f0f0f0f0f0f0full) | (h2 | h3 << 32)
+                                                                                                           << 4};
+  }
   SCF_INLINE void unpack(const Block& b, Out& out) {
     const B mask = load_b(b.hmask);
     for (int a = 0; a < 2; ++a) {
       const B q = load_b(b.q + 32 * a);
       for (int i = 0; i < 4; ++i) out.c[4 * a + i] = (q >> 2 * i & 3) + ((mask >> (4 * a + i) & 1) << 2) - 4;
     }
-    // 16 six-bit scales: low halves in sc[0..7], two high bits each in sc[8..11].
-    const std::uint64_t low = load_u64(b.sc);
-    const std::uint64_t high = load_u32(b.sc + 8);
-    const std::uint64_t h0 = high & 0x03030303u, h1 = high >> 2 & 0x03030303u;
-    const std::uint64_t h2 = high >> 4 & 0x03030303u, h3 = high >> 6 & 0x03030303u;
-    const std::uint64_t s0 = (low & 0x0f0f0f0f0f0f0f0full) | (h0 | h1 << 32) << 4;
-    const std::uint64_t s1 = (low >> 4 & 0x0f0f0f0f0f0f0f0full) | (h2 | h3 << 32) << 4;
+    const SixBits six = six_bits(b);
     const F8 d = set8(half_to_float(b.d)), bias = set8(32.0f);
-    store8(out.s, d * (u8_to_f8(s0) - bias));
-    store8(out.s + 8, d * (u8_to_f8(s1) - bias));
+    store8(out.s, d * (u8_to_f8(six.first) - bias));
+    store8(out.s + 8, d * (u8_to_f8(six.second) - bias));
   }
 };
 
-/// The 6-bit scales and minima that Q4_K and Q5_K share.
-template <class Block, class Out> SCF_INLINE void unpack_scales(const Block& b, Out& out) {
+/// The 6-bit scales and minima that Q4_K and Q5_K share, a byte each.
+struct ScaleBytes {
+  std::uint64_t scale, min;
+};
+template <class Block> SCF_INLINE ScaleBytes scale_bytes(const Block& b) {
   const std::uint64_t x = load_u32(b.sc), y = load_u32(b.sc + 4), z = load_u32(b.sc + 8);
-  const std::uint64_t s = (x & 0x3f3f3f3fu) | ((z & 0x0f0f0f0fu) | (x >> 6 & 0x03030303u) << 4) << 32;
-  const std::uint64_t m = (y & 0x3f3f3f3fu) | ((z >> 4 & 0x0f0f0f0fu) | (y >> 6 & 0x03030303u) << 4) << 32;
-  store8(out.s, set8(half_to_float(b.d)) * u8_to_f8(s));
-  out.m[0] = set8(half_to_float(b.dmin)) * u8_to_f8(m);
+  return {(x & 0x3f3f3f3fu) | ((z & 0x0f0f0f0fu) | (x >> 6 & 0x03030303u) << 4) << 32,
+          (y & 0x3f3f3f3fu) | ((z >> 4 & 0x0f0f0f0fu) | (y >> 6 & 0x03030303u) << 4) << 32};
+}
+template <class Block, class Out> SCF_INLINE void unpack_scales(const Block& b, Out& out) {
+  const ScaleBytes bytes = scale_bytes(b);
+  store8(out.s, set8(half_to_float(b.d)) * u8_to_f8(bytes.scale));
+  out.m[0] = set8(half_to_float(b.dmin)) * u8_to_f8(bytes.min);
+}
+template <class Block> SCF_INLINE BlockScales integer_scales(const Block& b) {
+  BlockScales out;
+  const ScaleBytes bytes = scale_bytes(b);
+  spread<2>(bytes.scale, out.scale);
+  spread<2>(bytes.min, out.min);
+  out.d = half_to_float(b.d);
+  out.dmin = half_to_float(b.dmin);
+  return out;
 }
 
 struct FormatQ4_K {
@@ -118,6 +176,8 @@ struct FormatQ4_K {
   using Out = Unpacked<8, 32, false, true>;
   static constexpr DType dtype = DType::q4_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int planes = 2; // 15 * 63
+  SCF_INLINE BlockScales scales(const Block& b) { return integer_scales(b); }
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 4; ++a) {
       const B q = load_b(b.q + 32 * a);
@@ -133,6 +193,8 @@ struct FormatQ5_K {
   using Out = Unpacked<8, 32, false, true>;
   static constexpr DType dtype = DType::q5_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int planes = 2; // 31 * 63
+  SCF_INLINE BlockScales scales(const Block& b) { return integer_scales(b); }
   SCF_INLINE void unpack(const Block& b, Out& out) {
     const B high = load_b(b.qh);
     for (int a = 0; a < 4; ++a) {
@@ -149,6 +211,13 @@ struct FormatQ6_K {
   using Out = Unpacked<8, 16, true, false>;
   static constexpr DType dtype = DType::q6_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int planes = 2; // -32 * -128
+  SCF_INLINE BlockScales scales(const Block& b) {
+    BlockScales out{};
+    for (int i = 0; i < 16; ++i) out.scale[i] = b.sc[i];
+    out.d = half_to_float(b.d);
+    return out;
+  }
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 2; ++a) {
       const B even = load_b(b.ql + 64 * a), odd = load_b(b.ql + 64 * a + 32), high = load_b(b.qh + 32 * a);
@@ -167,6 +236,15 @@ struct FormatIQ2_XXS {
   using Out = Unpacked<8, 32, true, false>;
   static constexpr DType dtype = DType::iq2_xxs;
   static constexpr Act act = Act::q8_k;
+  static constexpr int planes = 2; // 43 * 31
+  SCF_INLINE BlockScales scales(const Block& b) {
+    BlockScales out{};
+    const auto* p = reinterpret_cast<const std::byte*>(&b) + 2;
+    for (int g = 0; g < 8; ++g)
+      out.scale[2 * g] = out.scale[2 * g + 1] = static_cast<std::int16_t>(load_u32(p + 8 * g + 4) >> 28 << 1 | 1u);
+    out.d = half_to_float(b.d) * 0.125f;
+    return out;
+  }
   typedef std::uint32_t Words __attribute__((vector_size(32)));
 
   /// Four 7-bit sign indices each as 32 sign bits: the eighth of every byte makes the number of negatives even.

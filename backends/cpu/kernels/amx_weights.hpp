@@ -1,0 +1,108 @@
+// Weights in the form that tile registers multiply: panels of 16 rows, int8, four neighbours of k in a word.
+//
+// Formats of 32 (Q8_0, MXFP4) keep their codes; every 32 elements have their own scale in f32.
+//
+// Formats of 256 have integer scales below one f32 scale, so code * integer scale is an integer again, and one sum over
+// 256 elements needs one conversion to float. Where it does not fit a byte it is cut: value = 64 * high + low, two
+// planes of bytes. The minima are a product of their own, of 16 minima and the activations' 16 sums. All of it is
+// exact.
+#pragma once
+
+#include "kernels/formats.hpp"
+#include "kernels/tile_vectors.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+inline constexpr int k_panel_rows = 16; // columns of an int32 tile
+inline constexpr int k_chunk = 512;     // elements of k that are unpacked at once
+inline constexpr int k_tile_bytes = 1024;
+
+/// 16 rows x k_chunk of a format of 32: tiles of 64 elements, of which each half is a B operand of its own.
+struct Panel32 {
+  static constexpr int groups = k_chunk / 32;
+  alignas(64) std::int8_t codes[k_chunk / 64][k_tile_bytes];
+  alignas(64) float scale[groups][k_panel_rows];
+};
+
+/// 16 rows x k_chunk of a format of 256.
+template <class Fmt> struct Panel256 {
+  static constexpr int planes = Fmt::planes, units = k_chunk / 256;
+  alignas(64) std::int8_t codes[units][4][planes][k_tile_bytes]; // highest plane first
+  alignas(64) std::int8_t mins[units][2][k_tile_bytes];          // rows 0-3, for the high parts of sums; rows 4-7: low
+  alignas(64) float scale[units][k_panel_rows];
+  alignas(64) float min_scale[units][k_panel_rows];
+};
+
+/// Row r of the panel is row `row + r` of the weight; rows from `rows` on become zero. n elements from `begin`.
+template <class Fmt>
+SCF_INLINE void fill_panel(Panel32& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n) {
+  alignas(64) std::int8_t flat[k_panel_rows][k_chunk];
+  constexpr int padded = 128; // the product goes in steps of four groups
+  const int n_padded = (n + padded - 1) / padded * padded;
+  for (int r = 0; r < k_panel_rows; ++r) {
+    const bool real = row + r < a.rows;
+    const auto* w =
+        reinterpret_cast<const typename Fmt::Block*>(a.w + static_cast<std::uint64_t>(row + r) * a.w_stride);
+    for (int g = 0; g < n_padded / 32; ++g) {
+      typename Fmt::Out u{};
+      if (real && 32 * g < n) Fmt::unpack(w[begin / 32 + g], u);
+      store_b(flat[r] + 32 * g, u.c[0]);
+      panel.scale[g][r] = u.s[0];
+    }
+  }
+  for (int i = 0; i < n_padded / 64; ++i) transpose_words(flat[0] + 64 * i, k_chunk, panel.codes[i]);
+}
+
+/// The 256 integers code * scale of a block, in planes of bytes.
+template <class Fmt>
+SCF_INLINE void fold_scales(const typename Fmt::Block& block, const BlockScales& scales, std::int8_t* high,
+                            std::int8_t* low) {
+  typedef std::int16_t Words __attribute__((vector_size(32)));
+  typedef std::int8_t Signed __attribute__((vector_size(16)));
+  typename Fmt::Out u;
+  Fmt::unpack(block, u);
+  alignas(32) std::uint8_t codes[256]; // whole vectors, see decode_blocks
+  for (int j = 0; j < 8; ++j) store_b(codes + 32 * j, u.c[j]);
+#pragma GCC unroll 16
+  for (int s = 0; s < 16; ++s) {
+    const Words code = Fmt::Out::is_signed ? __builtin_convertvector(load_as<Signed>(codes + 16 * s), Words)
+                                           : __builtin_convertvector(load_h(codes + 16 * s), Words);
+    const Words value = code * scales.scale[s];
+    if constexpr (Fmt::planes == 1) {
+      store_as(high + 16 * s, __builtin_convertvector(value, Signed));
+    } else {
+      store_as(high + 16 * s, __builtin_convertvector(value >> 6, Signed));
+      store_as(low + 16 * s, __builtin_convertvector(value & 63, Signed));
+    }
+  }
+}
+
+template <class Fmt>
+SCF_INLINE void fill_panel(Panel256<Fmt>& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n) {
+  alignas(64) std::int8_t flat[Fmt::planes][k_panel_rows][256];
+  for (int u = 0; u < n / 256; ++u) {
+    __builtin_memset(panel.mins[u], 0, sizeof panel.mins[u]);
+    for (int r = 0; r < k_panel_rows; ++r) {
+      if (row + r >= a.rows) {
+        for (auto& plane : flat) __builtin_memset(plane[r], 0, sizeof plane[r]);
+        panel.scale[u][r] = panel.min_scale[u][r] = 0;
+        continue;
+      }
+      const auto* w =
+          reinterpret_cast<const typename Fmt::Block*>(a.w + static_cast<std::uint64_t>(row + r) * a.w_stride);
+      const auto& block = w[begin / 256 + u];
+      const BlockScales scales = Fmt::scales(block);
+      fold_scales<Fmt>(block, scales, flat[0][r], flat[Fmt::planes - 1][r]);
+      panel.scale[u][r] = scales.d;
+      panel.min_scale[u][r] = scales.dmin;
+      if constexpr (Fmt::Out::has_min)
+        for (int word = 0; word < 4; ++word)
+          for (int part = 0; part < 2; ++part)
+            __builtin_memcpy(panel.mins[u][part] + 64 * (4 * part + word) + 4 * r, scales.min + 4 * word, 4);
+    }
+    for (int i = 0; i < 4; ++i)
+      for (int p = 0; p < Fmt::planes; ++p) transpose_words(flat[p][0] + 64 * i, 256, panel.codes[u][i][p]);
+  }
+}
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE
