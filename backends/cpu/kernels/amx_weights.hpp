@@ -55,36 +55,51 @@ SCF_INLINE void fill_panel(Panel32& panel, const GemmArgs& a, std::int64_t row, 
 
 /// The 256 integers code * scale of a block, in planes of bytes.
 template <class Fmt>
-SCF_INLINE void fold_scales(const typename Fmt::Block& block, const BlockScales& scales, std::int8_t* high,
-                            std::int8_t* low) {
-  typedef std::int16_t Words __attribute__((vector_size(32)));
-  typedef std::int8_t Signed __attribute__((vector_size(16)));
+SCF_INLINE void fold_scales(const typename Fmt::Block& block, W scales, std::int8_t* high, std::int8_t* low) {
+  typedef std::int16_t Words __attribute__((vector_size(64)));
+  typedef std::int8_t Signed __attribute__((vector_size(32)));
+  alignas(32) std::int16_t scale[16];
+  store_as(scale, scales);
   typename Fmt::Out u;
   Fmt::unpack(block, u);
-  alignas(32) std::uint8_t codes[256]; // whole vectors, see decode_blocks
-  for (int j = 0; j < 8; ++j) store_b(codes + 32 * j, u.c[j]);
-#pragma GCC unroll 16
-  for (int s = 0; s < 16; ++s) {
-    const Words code = Fmt::Out::is_signed ? __builtin_convertvector(load_as<Signed>(codes + 16 * s), Words)
-                                           : __builtin_convertvector(load_h(codes + 16 * s), Words);
-    const Words value = code * scales.scale[s];
+#pragma GCC unroll 8
+  for (int j = 0; j < 8; ++j) {
+    Words code;
+    if constexpr (Fmt::Out::is_signed)
+      code = __builtin_convertvector((Signed)u.c[j], Words);
+    else
+      code = __builtin_convertvector(u.c[j], Words);
+    Words factor = Words{} + scale[2 * j];
+    if constexpr (Fmt::Out::sub == 16)
+      factor = __builtin_shufflevector(factor, Words{} + scale[2 * j + 1], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+                                       14, 15, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63);
+    const Words value = code * factor;
     if constexpr (Fmt::planes == 1) {
-      store_as(high + 16 * s, __builtin_convertvector(value, Signed));
+      store_as(high + 32 * j, __builtin_convertvector(value, Signed));
     } else {
-      store_as(high + 16 * s, __builtin_convertvector(value >> 6, Signed));
-      store_as(low + 16 * s, __builtin_convertvector(value & 63, Signed));
+      store_as(high + 32 * j, __builtin_convertvector(value >> 6, Signed));
+      store_as(low + 32 * j, __builtin_convertvector(value & 63, Signed));
     }
   }
+}
+
+/// 16 minima of each row as tile rows 0-3 of the first tile and 4-7 of the second one.
+SCF_INLINE void place_mins(const std::uint8_t (&mins)[k_panel_rows][16], std::int8_t (&tiles)[2][k_tile_bytes]) {
+  __builtin_memset(tiles, 0, sizeof tiles);
+  for (int r = 0; r < k_panel_rows; ++r)
+    for (int word = 0; word < 4; ++word) __builtin_memcpy(tiles[0] + 64 * word + 4 * r, mins[r] + 4 * word, 4);
+  __builtin_memcpy(tiles[1] + 256, tiles[0], 256);
 }
 
 template <class Fmt>
 SCF_INLINE void fill_panel(Panel256<Fmt>& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n) {
   alignas(64) std::int8_t flat[Fmt::planes][k_panel_rows][256];
   for (int u = 0; u < n / 256; ++u) {
-    __builtin_memset(panel.mins[u], 0, sizeof panel.mins[u]);
+    alignas(16) std::uint8_t mins[k_panel_rows][16];
     for (int r = 0; r < k_panel_rows; ++r) {
       if (row + r >= a.rows) {
         for (auto& plane : flat) __builtin_memset(plane[r], 0, sizeof plane[r]);
+        __builtin_memset(mins[r], 0, sizeof mins[r]);
         panel.scale[u][r] = panel.min_scale[u][r] = 0;
         continue;
       }
@@ -92,14 +107,12 @@ SCF_INLINE void fill_panel(Panel256<Fmt>& panel, const GemmArgs& a, std::int64_t
           reinterpret_cast<const typename Fmt::Block*>(a.w + static_cast<std::uint64_t>(row + r) * a.w_stride);
       const auto& block = w[begin / 256 + u];
       const BlockScales scales = Fmt::scales(block);
-      fold_scales<Fmt>(block, scales, flat[0][r], flat[Fmt::planes - 1][r]);
+      fold_scales<Fmt>(block, scales.scale, flat[0][r], flat[Fmt::planes - 1][r]);
       panel.scale[u][r] = scales.d;
       panel.min_scale[u][r] = scales.dmin;
-      if constexpr (Fmt::Out::has_min)
-        for (int word = 0; word < 4; ++word)
-          for (int part = 0; part < 2; ++part)
-            __builtin_memcpy(panel.mins[u][part] + 64 * (4 * part + word) + 4 * r, scales.min + 4 * word, 4);
+      store_as(mins[r], scales.min);
     }
+    if constexpr (Fmt::Out::has_min) place_mins(mins, panel.mins[u]);
     for (int i = 0; i < 4; ++i)
       for (int p = 0; p < Fmt::planes; ++p) transpose_words(flat[p][0] + 64 * i, 256, panel.codes[u][i][p]);
   }

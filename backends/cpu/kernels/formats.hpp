@@ -37,16 +37,23 @@ SCF_INLINE std::uint32_t load_u32(const void* p) {
 ///   value = d * scale[i / 16] * code - dmin * min[i / 16].
 /// Kernels that multiply integers only take them instead of Unpacked's s and m. `planes` of a format: how many bytes
 /// scale * code takes, see amx_weights.hpp.
+typedef std::int16_t W __attribute__((vector_size(32)));
 struct BlockScales {
-  std::int16_t scale[16];
-  std::uint8_t min[16];
+  W scale;
+  H min;
   float d, dmin;
 };
-/// The eight bytes of `bytes`, lowest first, each TIMES times.
-template <int TIMES, class Code> SCF_INLINE void spread(std::uint64_t bytes, Code* out) {
-  for (int i = 0; i < 8; ++i)
-    for (int j = 0; j < TIMES; ++j) out[TIMES * i + j] = static_cast<Code>(bytes >> 8 * i & 255u);
+/// The bytes of two words, lowest first.
+SCF_INLINE H bytes_of(std::uint64_t first, std::uint64_t second) {
+  typedef std::uint64_t Pair __attribute__((vector_size(16)));
+  return (H)Pair{first, second};
 }
+/// The bytes of a word, each twice: 32 elements share it.
+SCF_INLINE H bytes_twice(std::uint64_t bytes) {
+  const H v = bytes_of(bytes, 0);
+  return __builtin_shufflevector(v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+}
+SCF_INLINE W widen(H v) { return __builtin_convertvector(v, W); }
 
 struct FormatQ8_0 {
   using Block = blocks::Q8_0;
@@ -80,15 +87,8 @@ struct FormatQ2_K {
   static constexpr Act act = Act::q8_k;
   static constexpr int planes = 1; // 3 * 15
   SCF_INLINE BlockScales scales(const Block& b) {
-    BlockScales out;
-    for (int h = 0; h < 2; ++h) {
-      const std::uint64_t sc = load_u64(b.sc + 8 * h);
-      spread<1>(sc & 0x0f0f0f0f0f0f0f0full, out.scale + 8 * h);
-      spread<1>(sc >> 4 & 0x0f0f0f0f0f0f0f0full, out.min + 8 * h);
-    }
-    out.d = half_to_float(b.d);
-    out.dmin = half_to_float(b.dmin);
-    return out;
+    const H sc = load_h(b.sc);
+    return {widen(sc & 15), sc >> 4, half_to_float(b.d), half_to_float(b.dmin)};
   }
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 2; ++a) {
@@ -114,13 +114,8 @@ struct FormatQ3_K {
   static constexpr Act act = Act::q8_k;
   static constexpr int planes = 2; // -4 * -32
   SCF_INLINE BlockScales scales(const Block& b) {
-    BlockScales out{};
     const SixBits six = six_bits(b);
-    spread<1>(six.first, out.scale);
-    spread<1>(six.second, out.scale + 8);
-    for (std::int16_t& s : out.scale) s = static_cast<std::int16_t>(s - 32);
-    out.d = half_to_float(b.d);
-    return out;
+    return {widen(bytes_of(six.first, six.second)) - 32, H{}, half_to_float(b.d), 0.0f};
   }
   /// 16 six-bit scales, a byte each: low halves in sc[0..7], two high bits each in sc[8..11].
   struct SixBits {
@@ -162,13 +157,8 @@ template <class Block, class Out> SCF_INLINE void unpack_scales(const Block& b, 
   out.m[0] = set8(half_to_float(b.dmin)) * u8_to_f8(bytes.min);
 }
 template <class Block> SCF_INLINE BlockScales integer_scales(const Block& b) {
-  BlockScales out;
   const ScaleBytes bytes = scale_bytes(b);
-  spread<2>(bytes.scale, out.scale);
-  spread<2>(bytes.min, out.min);
-  out.d = half_to_float(b.d);
-  out.dmin = half_to_float(b.dmin);
-  return out;
+  return {widen(bytes_twice(bytes.scale)), bytes_twice(bytes.min), half_to_float(b.d), half_to_float(b.dmin)};
 }
 
 struct FormatQ4_K {
@@ -213,10 +203,8 @@ struct FormatQ6_K {
   static constexpr Act act = Act::q8_k;
   static constexpr int planes = 2; // -32 * -128
   SCF_INLINE BlockScales scales(const Block& b) {
-    BlockScales out{};
-    for (int i = 0; i < 16; ++i) out.scale[i] = b.sc[i];
-    out.d = half_to_float(b.d);
-    return out;
+    typedef std::int8_t Signed __attribute__((vector_size(16)));
+    return {__builtin_convertvector((Signed)load_h(b.sc), W), H{}, half_to_float(b.d), 0.0f};
   }
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 2; ++a) {
@@ -236,16 +224,18 @@ struct FormatIQ2_XXS {
   using Out = Unpacked<8, 32, true, false>;
   static constexpr DType dtype = DType::iq2_xxs;
   static constexpr Act act = Act::q8_k;
+  typedef std::uint32_t Words __attribute__((vector_size(32)));
+  /// Signs and scale of the eight groups.
+  SCF_INLINE Words second_words(const Block& b) {
+    const auto* p = reinterpret_cast<const std::byte*>(&b) + 2;
+    return __builtin_shufflevector((Words)load_b(p), (Words)load_b(p + 32), 1, 3, 5, 7, 9, 11, 13, 15);
+  }
   static constexpr int planes = 2; // 43 * 31
   SCF_INLINE BlockScales scales(const Block& b) {
-    BlockScales out{};
-    const auto* p = reinterpret_cast<const std::byte*>(&b) + 2;
-    for (int g = 0; g < 8; ++g)
-      out.scale[2 * g] = out.scale[2 * g + 1] = static_cast<std::int16_t>(load_u32(p + 8 * g + 4) >> 28 << 1 | 1u);
-    out.d = half_to_float(b.d) * 0.125f;
-    return out;
+    const W odd = (W)(second_words(b) >> 28 << 1 | 1u); // in the low halves of the words
+    return {__builtin_shufflevector(odd, odd, 0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14), H{},
+            half_to_float(b.d) * 0.125f, 0.0f};
   }
-  typedef std::uint32_t Words __attribute__((vector_size(32)));
 
   /// Four 7-bit sign indices each as 32 sign bits: the eighth of every byte makes the number of negatives even.
   SCF_INLINE Words sign_bits(Words w) {
@@ -257,7 +247,7 @@ struct FormatIQ2_XXS {
   }
   SCF_INLINE void unpack(const Block& b, Out& out) {
     const auto* p = reinterpret_cast<const std::byte*>(&b) + 2; // per group of 32: four indices, signs and scale
-    const Words second = __builtin_shufflevector((Words)load_b(p), (Words)load_b(p + 32), 1, 3, 5, 7, 9, 11, 13, 15);
+    const Words second = second_words(b);
     const F8 scale = to_f8((I8)(second >> 28 << 1 | 1u));
     store8(out.s, scale * set8(half_to_float(b.d) * 0.125f));
     const Words signs = sign_bits(second);

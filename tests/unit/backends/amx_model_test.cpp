@@ -114,6 +114,44 @@ TEST_P(AmxModelFormat, IsScalarAtEveryEdge) {
   }
 }
 
+/// Any bytes are codes of a format, if its scales are ordinary numbers: f16 at these offsets of a block, or MXFP4's
+/// exponent.
+void make_extreme(ops::Case& test, DType format) {
+  const auto scales_at = [&]() -> std::vector<std::size_t> {
+    switch (format) {
+    case DType::q2_k: return {80, 82};
+    case DType::q3_k: return {108};
+    case DType::q6_k: return {208};
+    case DType::q4_k:
+    case DType::q5_k: return {0, 2};
+    default: return {0};
+    }
+  }();
+  ops::Random random(7);
+  std::vector<std::byte>& bytes = test.inputs[1].data;
+  for (std::byte& b : bytes) b = static_cast<std::byte>(random.next());
+  for (std::size_t block = 0; block < bytes.size(); block += dtype_info(format).block_bytes)
+    for (const std::size_t at : scales_at) {
+      if (format == DType::mxfp4)
+        bytes[block] = static_cast<std::byte>(118 + random.below(8));
+      else
+        bytes[block + at + 1] = static_cast<std::byte>(0x18 + random.below(8));
+    }
+  for (float& x : test.inputs[0].as<float>()) x = random.below(2) == 0 ? -1.0f : 1.0f; // codes are 127 and -127
+}
+
+TEST_P(AmxModelFormat, IsScalarWithTheLargestCodesAndScales) {
+  const std::int64_t k = 1024, rows = 33, tokens = 12;
+  ops::CaseBuilder b("matmul", "extreme", tokens);
+  b.activations({b.T(), ops::n(k)}).weight(GetParam(), {ops::n(rows), ops::n(k)}, 0.05);
+  ops::Case test = b.build();
+  make_extreme(test, GetParam());
+  std::vector<std::int32_t> all(static_cast<std::size_t>(tokens));
+  std::iota(all.begin(), all.end(), 0);
+  expect_close(picked(amx_model::isa, test, all, all, k, rows, 1.0f),
+               picked(scalar::isa, test, all, all, k, rows, 1.0f), "extreme");
+}
+
 TEST_P(AmxModelFormat, PicksRowsAndWritesNothingElse) {
   const std::int64_t k = 768, rows = 21, tokens = 40;
   ops::CaseBuilder b("matmul", "picked", tokens);
