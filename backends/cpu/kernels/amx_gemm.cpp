@@ -56,7 +56,8 @@ SCF_INLINE void gather(Tokens& out, const GemmArgs& a, std::int64_t first, int c
     }
     if (t >= count) continue;
     const std::byte* x = row_of(a, first + t);
-    for (int i = 0; i < n / 32; ++i) store_b(out.codes[i / 2][t] + i % 2 * 32, load_b(x + begin + 32 * i));
+    for (int i = 0; i < n / 64; ++i) store_as(out.codes[i][t], load_as<U16>(x + begin + 64 * i));
+    if (n % 64 != 0) store_b(out.codes[n / 64][t], load_b(x + begin + n / 64 * 64));
     const std::byte* scales = x + at_scales + static_cast<std::uint64_t>(begin / block) * 4;
     for (int i = 0; i < n / block; ++i) __builtin_memcpy(&out.scale[i][t], scales + 4 * i, 4);
     if (WIDE)
@@ -67,25 +68,31 @@ SCF_INLINE void gather(Tokens& out, const GemmArgs& a, std::int64_t first, int c
   }
 }
 
-/// y of 16 rows x 32 tokens while a chunk is added.
+/// y of 16 rows x 32 tokens while a chunk is added. Whole rows are one vector; parts of them are rare.
 struct Result {
   alignas(64) float y[k_tokens][k_panel_rows];
-
-  void read(const GemmArgs& a, std::int64_t row, std::int64_t token, int count, bool fresh) {
-    const int rows = static_cast<int>(lesser<std::int64_t>(k_panel_rows, a.rows - row));
-    __builtin_memset(y, 0, sizeof y);
-    if (fresh) return;
-    for (int t = 0; t < count; ++t)
-      __builtin_memcpy(y[t], y_of(a, token + t) + row, sizeof(float) * static_cast<std::size_t>(rows));
-  }
-  void write(const GemmArgs& a, std::int64_t row, std::int64_t token, int count) const {
-    const int rows = static_cast<int>(lesser<std::int64_t>(k_panel_rows, a.rows - row));
-    for (int t = 0; t < count; ++t)
-      __builtin_memcpy(y_of(a, token + t) + row, y[t], sizeof(float) * static_cast<std::size_t>(rows));
-  }
 };
+SCF_INLINE std::size_t row_bytes_of(const GemmArgs& a, std::int64_t row) {
+  return sizeof(float) * static_cast<std::size_t>(lesser<std::int64_t>(k_panel_rows, a.rows - row));
+}
+SCF_INLINE void read_result(Result& out, const GemmArgs& a, std::int64_t row, std::int64_t token, int count) {
+  const std::size_t bytes = row_bytes_of(a, row);
+  for (int t = 0; t < count; ++t)
+    if (bytes == 64)
+      store_as(out.y[t], load_as<F16>(y_of(a, token + t) + row));
+    else
+      __builtin_memcpy(out.y[t], y_of(a, token + t) + row, bytes);
+}
+SCF_INLINE void write_result(const Result& in, const GemmArgs& a, std::int64_t row, std::int64_t token, int count) {
+  const std::size_t bytes = row_bytes_of(a, row);
+  for (int t = 0; t < count; ++t)
+    if (bytes == 64)
+      store_as(y_of(a, token + t) + row, load_as<F16>(in.y[t]));
+    else
+      __builtin_memcpy(y_of(a, token + t) + row, in.y[t], bytes);
+}
 
-/// Row t of an int32 tile as floats.
+/// Row t of an int32 tile.
 SCF_INLINE I16 sums_of(const std::int32_t* tile, int t) { return load_as<I16>(tile + 16 * t); }
 SCF_INLINE F16 floats(I16 v) { return __builtin_convertvector(v, F16); }
 
@@ -238,12 +245,13 @@ template <class Fmt, class Panel> void gemm_panels(const GemmArgs& a) {
         const int count = static_cast<int>(lesser<std::int64_t>(k_tokens, a.tokens - t));
         gather<Fmt::act == Act::q8_k>(x, a, t, count, begin, n);
         for (int p = 0; p * k_panel_rows < rows; ++p) {
-          result.read(a, row + p * k_panel_rows, t, count, begin == 0);
+          if (begin == 0 || count < k_tokens) __builtin_memset(&result, 0, sizeof result);
+          if (begin != 0) read_result(result, a, row + p * k_panel_rows, t, count);
           if (count > 16)
             multiply<2>(panels[p], x, n, result);
           else
             multiply<1>(panels[p], x, n, result);
-          result.write(a, row + p * k_panel_rows, t, count);
+          write_result(result, a, row + p * k_panel_rows, t, count);
         }
       }
     }
