@@ -47,7 +47,7 @@ SCF_INLINE void gather(Tokens& out, const GemmArgs& a, std::int64_t first, int c
   const std::uint64_t k = static_cast<std::uint64_t>(a.k), at_scales = up_to_line(k);
   const std::uint64_t at_sums = at_scales + up_to_line(k / block * 4);
   const int padded = (n + step - 1) / step * step;
-  for (int t = 0; t < k_tokens; ++t) {
+  for (int t = 0; t < (count > 16 ? k_tokens : 16); ++t) { // the second tile only where it is used
     if (t >= count || n < padded) {
       for (int i = 0; i < padded / 64; ++i) __builtin_memset(out.codes[i][t], 0, 64);
       for (int i = 0; i < padded / block; ++i) out.scale[i][t] = 0;
@@ -245,7 +245,7 @@ template <class Fmt, class Panel> void gemm_panels(const GemmArgs& a) {
         const int count = static_cast<int>(lesser<std::int64_t>(k_tokens, a.tokens - t));
         gather<Fmt::act == Act::q8_k>(x, a, t, count, begin, n);
         for (int p = 0; p * k_panel_rows < rows; ++p) {
-          if (begin == 0 || count < k_tokens) __builtin_memset(&result, 0, sizeof result);
+          if (begin == 0 || count < k_tokens) __builtin_memset(&result, 0, sizeof result); // no rubbish beside y
           if (begin != 0) read_result(result, a, row + p * k_panel_rows, t, count);
           if (count > 16)
             multiply<2>(panels[p], x, n, result);
