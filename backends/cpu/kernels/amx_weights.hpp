@@ -53,32 +53,31 @@ SCF_INLINE void fill_panel(Panel32& panel, const GemmArgs& a, std::int64_t row, 
   for (int i = 0; i < n_padded / 64; ++i) transpose_words(flat[0] + 64 * i, k_chunk, panel.codes[i]);
 }
 
-/// The 256 integers code * scale of a block, in planes of bytes.
+/// The 256 integers code * scale of a block, in planes of bytes. Bytes are multiplied two to a word: where the products
+/// fit a byte and are not negative, the lower one carries nothing into the upper one.
 template <class Fmt>
 SCF_INLINE void fold_scales(const typename Fmt::Block& block, W scales, std::int8_t* high, std::int8_t* low) {
-  typedef std::int16_t Words __attribute__((vector_size(64)));
-  typedef std::int8_t Signed __attribute__((vector_size(32)));
+  static_assert(Fmt::planes == 2 || !Fmt::Out::is_signed);
+  typedef std::uint16_t Words __attribute__((vector_size(32)));
   alignas(32) std::int16_t scale[16];
   store_as(scale, scales);
   typename Fmt::Out u;
   Fmt::unpack(block, u);
 #pragma GCC unroll 8
   for (int j = 0; j < 8; ++j) {
-    Words code;
-    if constexpr (Fmt::Out::is_signed)
-      code = __builtin_convertvector((Signed)u.c[j], Words);
-    else
-      code = __builtin_convertvector(u.c[j], Words);
-    Words factor = Words{} + scale[2 * j];
+    W factor = W{} + scale[2 * j];
     if constexpr (Fmt::Out::sub == 16)
-      factor = __builtin_shufflevector(factor, Words{} + scale[2 * j + 1], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
-                                       14, 15, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63);
-    const Words value = code * factor;
+      factor = __builtin_shufflevector(factor, W{} + scale[2 * j + 1], 0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29,
+                                       30, 31);
+    const Words pairs = (Words)u.c[j];
     if constexpr (Fmt::planes == 1) {
-      store_as(high + 32 * j, __builtin_convertvector(value, Signed));
+      store_as(high + 32 * j, pairs * (Words)factor);
     } else {
-      store_as(high + 32 * j, __builtin_convertvector(value >> 6, Signed));
-      store_as(low + 32 * j, __builtin_convertvector(value & 63, Signed));
+      const W even = Fmt::Out::is_signed ? (W)(pairs << 8) >> 8 : (W)(pairs & 255);
+      const W odd = Fmt::Out::is_signed ? (W)pairs >> 8 : (W)(pairs >> 8);
+      const Words a = (Words)(even * factor), b = (Words)(odd * factor);
+      store_as(low + 32 * j, (a & 63) | (b & 63) << 8);
+      store_as(high + 32 * j, (a >> 6 & 255) | (b << 2 & 0xff00));
     }
   }
 }
