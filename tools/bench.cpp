@@ -1,10 +1,8 @@
 // `seacliff bench`: how fast, and how far from what the memory can deliver.
-#include "core/memory/memory_limit.hpp"
-#include "core/model/random_blocks.hpp"
-#include "core/topology/bandwidth.hpp"
 #include "tools/bench_report.hpp"
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"
+#include "tools/measuring.hpp"
 #include "tools/model_options.hpp"
 
 #include <algorithm>
@@ -71,21 +69,7 @@ std::vector<std::int32_t> token_source(const BenchOptions& o, const LoadedModel&
     if (tokens.empty()) throw Error(Code::invalid_argument, fmt::format("'{}' is empty", o.text));
     return tokens;
   }
-  constexpr std::size_t n_tokens = 1 << 16; // long before anything repeats in a way that routing could notice
-  RandomWords random(o.seed, 0, 0);
-  std::vector<std::int32_t> tokens(n_tokens);
-  const auto vocab = static_cast<std::uint64_t>(loaded.model->hparams().n_vocab);
-  for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(random.below(vocab));
-  return tokens;
-}
-
-/// With a buffer that leaves the weights in memory.
-double measure_memory(graph::Model& model) {
-  BandwidthOptions options;
-  constexpr std::uint64_t smallest = std::uint64_t{64} << 20;
-  if (const std::uint64_t available = memory_limit().available; available != 0)
-    options.bytes = std::clamp(available / 4, smallest, options.bytes);
-  return measure_read_bandwidth(model.runtime().team(), options);
+  return random_tokens(*loaded.model, o.seed);
 }
 
 BenchSubject subject_of(const BenchOptions& o, graph::Model& model) {

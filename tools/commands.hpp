@@ -19,5 +19,6 @@ void add_quantize(CLI::App& app, Action& action);
 void add_graph(CLI::App& app, Action& action);
 void add_synth(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_profile(CLI::App& app, Action& action);
 
 } // namespace seacliff::tools

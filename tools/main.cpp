@@ -33,6 +33,7 @@ int run(int argc, char** argv) {
   tools::add_logits(app, action);
   tools::add_perplexity(app, action);
   tools::add_bench(app, action);
+  tools::add_profile(app, action);
   tools::add_backends(app, action);
   tools::add_inspect(app, action);
   tools::add_graph(app, action);

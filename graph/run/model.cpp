@@ -219,9 +219,42 @@ std::span<const float> Model::step(std::span<const Run> runs, std::span<const st
   std::copy(out_rows.begin(), out_rows.end(), rows);
   symbols_[0].value = n;
   symbols_[1].value = static_cast<std::int64_t>(out_rows.size());
-  program.run(symbols_);
+  if (step_sink_)
+    run_profiled(program, runs);
+  else
+    program.run(symbols_);
   const auto* logits = reinterpret_cast<const float*>(program.io("logits"));
   return {logits, out_rows.size() * static_cast<std::size_t>(hp_.n_vocab)};
+}
+
+void Model::profile(Granularity granularity, StepSink sink) {
+  if (!sink) granularity = Granularity::off;
+  for (const auto& device : devices_) {
+    if (!device->has_profile()) continue;
+    if (granularity == Granularity::off)
+      device->profile_end();
+    else
+      device->profile_begin(static_cast<std::uint32_t>(granularity));
+  }
+  granularity_ = granularity;
+  step_sink_ = std::move(sink);
+  lost_before_ = 0;
+}
+
+void Model::run_profiled(StepProgram& program, std::span<const Run> runs) {
+  double visible = 0, n = 0;
+  for (const Run& run : runs) {
+    const auto count = static_cast<double>(run.tokens.size());
+    visible += count * (static_cast<double>(run.position) + (count + 1) / 2);
+    n += count;
+  }
+  record_.visible = visible / n;
+  record_.symbols.clear();
+  for (const scf_dim& symbol : symbols_) record_.symbols.push_back(symbol.value);
+  program.run_profiled(symbols_, granularity_, record_);
+  record_.lost -= lost_before_;
+  lost_before_ += record_.lost;
+  step_sink_(record_);
 }
 
 } // namespace seacliff::graph

@@ -82,6 +82,10 @@ public:
   /// Returns the logits [out_rows, n_vocab], valid until the next step. Sessions keep the positions; this does not.
   std::span<const float> step(std::span<const Run> runs, std::span<const std::int32_t> out_rows);
 
+  /// Measures every step from now on and hands it to `sink`; an empty sink ends that. What runs stays the same: fusion
+  /// and barriers do not change.
+  void profile(Granularity granularity, StepSink sink);
+
 private:
   struct Sized {
     std::int64_t max_tokens = 0;
@@ -94,6 +98,7 @@ private:
   void add_states(const Graph& graph);
   void check_step(std::span<const Run> runs, std::span<const std::int32_t> out_rows) const;
   StepProgram& program_for(std::int64_t n_tokens);
+  void run_profiled(StepProgram& program, std::span<const Run> runs);
 
   std::shared_ptr<Runtime> runtime_;
   GgufFile file_;
@@ -107,6 +112,10 @@ private:
   std::vector<Sized> programs_; // by max_tokens
   std::vector<scf_dim> symbols_;
   std::vector<bool> slot_taken_;
+  Granularity granularity_ = Granularity::off;
+  StepSink step_sink_; // empty: not profiling
+  StepRecord record_;
+  std::uint64_t lost_before_ = 0; // records of earlier steps
 };
 
 } // namespace seacliff::graph

@@ -6,12 +6,18 @@
 #include <seacliff/sdk/scratch.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 namespace seacliff::graph {
 namespace {
 
 constexpr std::uint64_t k_io_align = 64;
+
+std::uint64_t now_ns() { // CLOCK_MONOTONIC, as in the ABI
+  using namespace std::chrono;
+  return static_cast<std::uint64_t>(duration_cast<nanoseconds>(steady_clock::now().time_since_epoch()).count());
+}
 
 } // namespace
 
@@ -70,7 +76,10 @@ void StepProgram::compile() {
       status.details.emplace_back("device", device.full_id());
       throw Error(std::move(status));
     }
-    scratch_bytes_ = std::max(scratch_bytes_, part.program->requirements().scratch_bytes);
+    const plugins::Requirements needs = part.program->requirements();
+    scratch_bytes_ = std::max(scratch_bytes_, needs.scratch_bytes);
+    part.launches = needs.launches;
+    part.barriers = needs.barriers;
     for (std::uint32_t v = 0; v < view.value_count(); ++v) {
       const Role role = view.role(v);
       if (role == Role::temp) continue;
@@ -127,17 +136,66 @@ std::byte* StepProgram::io(std::string_view value) const {
   return it == io_names_.end() ? nullptr : io_data_ + io_at_.at(it->second).first;
 }
 
+void StepProgram::run_part(std::size_t p, std::span<const scf_dim> symbols, bool wait) {
+  Part& part = parts_[p];
+  Lane& lane = lanes_[part.device];
+  const scf_wait before = lane.done.at(lane.submitted);
+  const scf_wait after = lane.done.at(++lane.submitted);
+  lane.queue.submit(part.exec, symbols, part.io_bindings, {&before, 1}, {&after, 1});
+  // Timelines do not cross plugins: where the device changes, the host waits.
+  const bool last = p + 1 == parts_.size();
+  if (wait || last || parts_[p + 1].device != part.device) lane.done.wait(lane.submitted);
+}
+
 void StepProgram::run(std::span<const scf_dim> symbols) {
-  for (std::size_t p = 0; p < parts_.size(); ++p) {
-    Part& part = parts_[p];
-    Lane& lane = lanes_[part.device];
-    const scf_wait before = lane.done.at(lane.submitted);
-    const scf_wait after = lane.done.at(++lane.submitted);
-    lane.queue.submit(part.exec, symbols, part.io_bindings, {&before, 1}, {&after, 1});
-    // Timelines do not cross plugins: where the device changes, the host waits.
-    const bool last = p + 1 == parts_.size();
-    if (last || parts_[p + 1].device != part.device) lane.done.wait(lane.submitted);
+  for (std::size_t p = 0; p < parts_.size(); ++p) run_part(p, symbols, false);
+}
+
+void StepProgram::run_profiled(std::span<const scf_dim> symbols, Granularity granularity, StepRecord& record) {
+  record.graph = &placement_.graph;
+  record.devices = placement_.devices;
+  record.launches = record.barriers = 0;
+  record.spans.clear();
+  record.begin_ns = now_ns();
+  for (std::uint32_t p = 0; p < parts_.size(); ++p) {
+    const Part& part = parts_[p];
+    const bool from_here = granularity != Granularity::off && !options_.devices[part.device]->has_profile();
+    const std::uint64_t begin = now_ns();
+    run_part(p, symbols, from_here);
+    if (from_here) record.spans.push_back({p, part.device, 0, placement_.segments[p].nodes, begin, now_ns(), 0});
+    record.launches += part.launches;
+    record.barriers += part.barriers;
   }
+  record.end_ns = now_ns();
+  record.lost = 0;
+  for (std::uint32_t d = 0; granularity != Granularity::off && d < options_.devices.size(); ++d) drain(d, record);
+}
+
+void StepProgram::drain(std::uint32_t d, StepRecord& record) {
+  plugins::Device& device = *options_.devices[d];
+  if (!device.has_profile()) return;
+  const plugins::ClockPair clock = device.profile_correlate();
+  const auto host_ns = [&](std::uint64_t ticks) {
+    const auto since = static_cast<double>(static_cast<std::int64_t>(ticks - clock.device_ticks));
+    return clock.host_ns + static_cast<std::uint64_t>(static_cast<std::int64_t>(since * clock.ns_per_tick));
+  };
+  bool broken = false;
+  record.lost += device.profile_drain([&](scf_exec* exec, const scf_profile_record& r) {
+    const auto part = std::find_if(parts_.begin(), parts_.end(),
+                                   [&](const Part& candidate) { return candidate.exec.handle() == exec; });
+    if (part == parts_.end()) return; // of another program
+    const auto p = static_cast<std::uint32_t>(part - parts_.begin());
+    const std::span nodes(placement_.segments[p].nodes);
+    if (r.n_nodes == 0 || r.first_node >= nodes.size() || r.n_nodes > nodes.size() - r.first_node || r.t1 < r.t0) {
+      broken = true;
+      return;
+    }
+    record.spans.push_back(
+        {p, d, r.worker, nodes.subspan(r.first_node, r.n_nodes), host_ns(r.t0), host_ns(r.t1), r.bytes});
+  });
+  if (broken)
+    throw Error(Code::internal,
+                fmt::format("device {} reports profile records of nodes that it was not given", device.full_id()));
 }
 
 } // namespace seacliff::graph

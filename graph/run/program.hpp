@@ -2,6 +2,7 @@
 #pragma once
 
 #include "graph/place/placement.hpp"
+#include "graph/run/profile.hpp"
 #include "plugins/loader/plugin.hpp"
 
 #include <cstddef>
@@ -58,9 +59,15 @@ public:
   /// Runs all segments and waits. `symbols` are values by symbol id. Allocates nothing. Throws the first failure.
   void run(std::span<const scf_dim> symbols);
 
+  /// As run, for devices that are profiling at `granularity`. The times of the nodes, launches and barriers go into
+  /// `record`, whose `lost` counts since the devices began. Segments of a device that cannot profile are timed from
+  /// here. Throws Error(internal) when a device reports nodes that it was not given.
+  void run_profiled(std::span<const scf_dim> symbols, Granularity granularity, StepRecord& record);
+
 private:
   struct Part {
     std::uint32_t device = 0;
+    std::uint64_t launches = 0, barriers = 0;
     std::shared_ptr<plugins::Program> program;
     std::vector<std::pair<std::uint32_t, ValueId>> resident; // view value, graph value
     std::vector<std::pair<std::uint32_t, ValueId>> io;
@@ -75,6 +82,8 @@ private:
 
   void compile();
   void plan_io();
+  void run_part(std::size_t part, std::span<const scf_dim> symbols, bool wait);
+  void drain(std::uint32_t device, StepRecord& record);
 
   PlaceOptions options_;
   Placement placement_;

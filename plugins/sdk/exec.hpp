@@ -19,42 +19,59 @@ inline std::uint64_t clock_ns() {
           .count());
 }
 
-/// Records of the runs since the last drain; memory is taken at begin() only. Used by one thread at a time.
+/// Records of the runs since the last drain. Each worker writes to a track of its own: no locks, and memory is taken at
+/// begin() only. What does not fit any more is counted. All but add() are called between runs.
 class ProfileLog {
 public:
   struct Item {
     const Exec* exec = nullptr;
     std::uint32_t first_node = 0, n_nodes = 0;
     std::uint64_t t0 = 0, t1 = 0;
+    std::uint64_t bytes = 0; // of weights, read by all workers together; in the record of worker 0 alone
+  };
+  struct alignas(64) Track { // a cache line of its own, so that workers do not disturb each other
+    std::vector<Item> items; // the first `used` count
+    std::size_t used = 0;
+    std::uint64_t lost = 0;
+
+    std::span<const Item> records() const { return std::span(items).first(used); }
   };
 
-  void begin(std::uint32_t granularity) {
-    items_.clear();
-    items_.reserve(granularity == SCF_PROFILE_OFF ? 0 : k_capacity);
-    lost_ = 0;
+  /// Records per track until the next drain: some steps of a large model.
+  static constexpr std::size_t k_capacity = 1 << 14;
+
+  void begin(std::uint32_t granularity, std::uint32_t workers) {
+    end();
+    if (granularity == SCF_PROFILE_OFF) return;
+    tracks_.resize(granularity == SCF_PROFILE_NODE ? workers : 1);
+    for (Track& track : tracks_) track.items.resize(k_capacity); // touched here, not in a run
     granularity_ = granularity;
   }
   void end() {
     granularity_ = SCF_PROFILE_OFF;
-    items_ = {};
+    tracks_.clear();
   }
-  void add(const Item& item) {
-    if (items_.size() < k_capacity)
-      items_.push_back(item);
+  void add(std::uint32_t worker, const Item& item) {
+    Track& track = tracks_[worker];
+    if (track.used < track.items.size())
+      track.items[track.used++] = item;
     else
-      ++lost_;
+      ++track.lost;
   }
-  void clear() { items_.clear(); }
+  void clear() {
+    for (Track& track : tracks_) track.used = 0;
+  }
 
-  const std::vector<Item>& items() const { return items_; }
-  std::uint64_t lost() const { return lost_; }
+  const std::vector<Track>& tracks() const { return tracks_; } // by worker
+  std::uint64_t lost() const {
+    std::uint64_t sum = 0;
+    for (const Track& track : tracks_) sum += track.lost;
+    return sum;
+  }
   std::uint32_t granularity() const { return granularity_; }
 
 private:
-  static constexpr std::size_t k_capacity = 1 << 16;
-
-  std::vector<Item> items_;
-  std::uint64_t lost_ = 0;
+  std::vector<Track> tracks_;
   std::uint32_t granularity_ = SCF_PROFILE_OFF;
 };
 
@@ -95,6 +112,8 @@ public:
     const std::uint32_t size = host_->team_size(host_->ctx, 0);
     if (size > segment_->workers())
       throw Failure(SCF_FAILED_PRECONDITION, "the worker team has grown since the program was compiled");
+    if (profile.granularity() == SCF_PROFILE_NODE && size > profile.tracks().size())
+      throw Failure(SCF_FAILED_PRECONDITION, "the worker team has grown since profiling began");
     Launch launch{this, profile.granularity() != SCF_PROFILE_OFF ? &profile : nullptr};
     check(host_, host_->team_run(host_->ctx, 0, &Exec::work, &launch));
   }
@@ -217,7 +236,9 @@ private:
   static void work(void* arg, scf_worker* raw) {
     const Launch& launch = *static_cast<const Launch*>(arg);
     const Worker worker(raw, launch.exec->host_->team_barrier);
-    if (launch.profile != nullptr && worker.index() == 0)
+    if (launch.profile != nullptr && launch.profile->granularity() == SCF_PROFILE_NODE)
+      launch.exec->walk_nodes(worker, *launch.profile);
+    else if (launch.profile != nullptr && worker.index() == 0)
       launch.exec->walk_timed(worker, *launch.profile);
     else
       launch.exec->walk(worker);
@@ -231,7 +252,29 @@ private:
     }
   }
 
-  /// As walk, on worker 0; a node's time ends when the barrier behind it, if any, has been passed.
+  /// As walk; every worker writes down its own time in each node, without what it waits behind it.
+  void walk_nodes(const Worker& worker, ProfileLog& profile) const {
+    const auto& nodes = segment_->nodes();
+    std::uint64_t t0 = clock_ns();
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes[i].barrier_before) {
+        worker.barrier();
+        t0 = clock_ns();
+      }
+      nodes[i].kernel->run(calls_[i], worker);
+      const std::uint64_t t1 = clock_ns();
+      profile.add(worker.index(), {this, nodes[i].id, 1, t0, t1, worker.index() == 0 ? weight_bytes(i) : 0});
+      t0 = t1;
+    }
+  }
+
+  /// Of a node in this step: none are read when there is nothing to compute.
+  std::uint64_t weight_bytes(std::size_t node) const {
+    const auto out = calls_[node].out;
+    return !out.empty() && out.front().elems() == 0 ? 0 : segment_->nodes()[node].weight_bytes;
+  }
+
+  /// As walk, on worker 0 alone; a node's time ends when the barrier behind it, if any, has been passed.
   void walk_timed(const Worker& worker, ProfileLog& profile) const {
     const auto& nodes = segment_->nodes();
     const bool per_node = profile.granularity() >= SCF_PROFILE_GROUP;
@@ -242,11 +285,11 @@ private:
       if (i + 1 < nodes.size() && nodes[i + 1].barrier_before) worker.barrier();
       if (!per_node) continue;
       const std::uint64_t t1 = clock_ns();
-      profile.add({this, nodes[i].id, 1, t0, t1});
+      profile.add(0, {this, nodes[i].id, 1, t0, t1, weight_bytes(i)});
       t0 = t1;
     }
     if (!per_node && !nodes.empty())
-      profile.add({this, nodes.front().id, static_cast<std::uint32_t>(nodes.size()), begin, clock_ns()});
+      profile.add(0, {this, nodes.front().id, static_cast<std::uint32_t>(nodes.size()), begin, clock_ns(), 0});
   }
 
   const scf_host* host_;

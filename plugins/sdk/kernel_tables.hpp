@@ -333,7 +333,7 @@ inline scf_status* profile_begin(scf_device* handle, std::uint32_t granularity) 
   return guard(device->host(), [&] {
     if (granularity > SCF_PROFILE_NODE) throw Failure(SCF_INVALID_ARGUMENT, "there is no such profile granularity");
     const std::lock_guard lock(device->running);
-    device->profile.begin(granularity);
+    device->profile.begin(granularity, device->host()->team_size(device->host()->ctx, 0));
   });
 }
 
@@ -342,14 +342,19 @@ inline scf_status* profile_drain(scf_device* handle, void (*sink)(void*, scf_exe
   DeviceObject* device = DeviceObject::of(handle);
   return guard(device->host(), [&] {
     const std::lock_guard lock(device->running);
-    for (const ProfileLog::Item& item : device->profile.items()) {
-      scf_profile_record record{};
-      record.h = header<scf_profile_record>(SCF_KIND_PROFILE_RECORD);
-      record.first_node = item.first_node;
-      record.n_nodes = item.n_nodes;
-      record.t0 = item.t0;
-      record.t1 = item.t1;
-      sink(user, const_cast<Exec*>(item.exec)->handle(), &record);
+    const auto& tracks = device->profile.tracks();
+    for (std::uint32_t worker = 0; worker < tracks.size(); ++worker) {
+      for (const ProfileLog::Item& item : tracks[worker].records()) {
+        scf_profile_record record{};
+        record.h = header<scf_profile_record>(SCF_KIND_PROFILE_RECORD);
+        record.first_node = item.first_node;
+        record.n_nodes = item.n_nodes;
+        record.worker = worker;
+        record.t0 = item.t0;
+        record.t1 = item.t1;
+        record.bytes = item.bytes;
+        sink(user, const_cast<Exec*>(item.exec)->handle(), &record);
+      }
     }
     device->profile.clear();
     *lost = device->profile.lost();

@@ -71,6 +71,7 @@ struct SegmentNode {
   std::uint32_t id = 0;
   std::uint32_t first_operand = 0, n_in = 0, n_out = 0;
   std::uint64_t scratch_offset = 0, scratch_bytes = 0;
+  std::uint64_t weight_bytes = 0; // read once per run; 0: unknown, how much the op reads depends on its inputs
   bool barrier_before = false;
 };
 
@@ -154,7 +155,14 @@ private:
     operands_.insert(operands_.end(), node.out, node.out + node.n_out);
     for (std::size_t i = made.first_operand; i < operands_.size(); ++i)
       if (operands_[i] != SCF_NONE) use(values_[operands_[i]]);
+    if (!reads_by_need(answer.entry->op))
+      for (const std::uint32_t id : inputs(made))
+        if (id != SCF_NONE && values_[id].role == SCF_ROLE_WEIGHT) made.weight_bytes += values_[id].bytes;
     nodes_.push_back(std::move(made));
+  }
+
+  static bool reads_by_need(std::string_view op) {
+    return op == "gather_rows" || op == "matmul_id" || op == "moe_experts" || op == "route" || op == "index_select";
   }
 
   static void check_operands(const scf_graph_view& graph, const scf_node& node) {

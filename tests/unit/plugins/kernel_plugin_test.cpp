@@ -2,6 +2,7 @@
 // To add a test: build a segment with builder_, compile() it, bind with bench_, step() it.
 #include "tests/unit/plugins/toy_fixture.hpp"
 
+#include <map>
 #include <thread>
 
 namespace seacliff::plugins {
@@ -292,44 +293,136 @@ TEST_P(ToyTest, MemoryAnswersHonestly) {
   EXPECT_EQ(*reinterpret_cast<float*>(buffer.map()), 3.0f);
 }
 
-TEST_P(ToyTest, ProfileHasOneRecordPerNode) {
-  const auto in = builder_.value(SCF_ROLE_INPUT, {64}), mid = builder_.value(SCF_ROLE_TEMP, {64});
-  const auto out = builder_.value(SCF_ROLE_OUTPUT, {64});
-  builder_.node("scale", {in}, {mid});
-  builder_.node("scale", {mid}, {out});
-  bench_.give(in, 64);
-  bench_.give(out, 64);
-  const Exec exec = bench_.instantiate(compile(), {});
-  struct Seen {
-    std::uint32_t first, count;
-    std::uint64_t t0, t1;
-  };
-  const auto records = [&](std::uint32_t granularity) {
+/// What a device has written down since profile_begin, in the order of the drain.
+struct Drained {
+  std::vector<scf_profile_record> records;
+  std::uint64_t lost = 0;
+
+  std::vector<scf_profile_record> of(std::uint32_t worker) const {
+    std::vector<scf_profile_record> own;
+    std::copy_if(records.begin(), records.end(), std::back_inserter(own),
+                 [&](const scf_profile_record& r) { return r.worker == worker; });
+    return own;
+  }
+};
+
+Drained drain(Device& device, const Exec& exec) {
+  Drained drained;
+  drained.lost = device.profile_drain([&](scf_exec* owner, const scf_profile_record& r) {
+    EXPECT_EQ(owner, exec.handle());
+    drained.records.push_back(r);
+  });
+  return drained;
+}
+
+/// in -> scale -> mid -> add a weight -> out, and beside it another scale of in.
+class ToyProfileTest : public ToyTest {
+protected:
+  ToyProfileTest() {
+    builder_.node("scale", {in_}, {mid_});
+    builder_.node("scale", {in_}, {side_});
+    builder_.node("add", {mid_, weight_}, {out_});
+    for (const std::uint32_t value : {in_, weight_, out_, side_}) bench_.give(value, k_n);
+    exec_ = bench_.instantiate(compile(), {weight_});
+  }
+  void step() { bench_.step(exec_, {}, {in_, out_, side_}); }
+  Drained profile(std::uint32_t granularity, int steps = 1) {
     device_->profile_begin(granularity);
-    bench_.step(exec, {}, {in, out});
-    std::vector<Seen> seen;
-    const std::uint64_t lost = device_->profile_drain([&](scf_exec* owner, const scf_profile_record& r) {
-      EXPECT_EQ(owner, exec.handle());
-      seen.push_back({r.first_node, r.n_nodes, r.t0, r.t1});
-    });
-    EXPECT_EQ(lost, 0u);
+    for (int i = 0; i < steps; ++i) step();
+    Drained drained = drain(*device_, exec_);
     device_->profile_end();
-    return seen;
-  };
+    return drained;
+  }
+
+  static constexpr std::int64_t k_n = 64;
+  std::uint32_t in_ = builder_.value(SCF_ROLE_INPUT, {k_n}), mid_ = builder_.value(SCF_ROLE_TEMP, {k_n});
+  std::uint32_t weight_ = builder_.value(SCF_ROLE_WEIGHT, {k_n}), out_ = builder_.value(SCF_ROLE_OUTPUT, {k_n});
+  std::uint32_t side_ = builder_.value(SCF_ROLE_OUTPUT, {k_n});
+  Exec exec_;
+};
+INSTANTIATE_TEST_SUITE_P(Workers, ToyProfileTest, ::testing::Values(1u, 4u));
+
+TEST_P(ToyProfileTest, EachWorkerRecordsEachNode) {
+  constexpr int steps = 3;
   const std::uint64_t before = device_->profile_correlate().host_ns;
-  const std::vector<Seen> nodes = records(SCF_PROFILE_NODE);
+  const Drained drained = profile(SCF_PROFILE_NODE, steps);
   const std::uint64_t after = device_->profile_correlate().host_ns;
-  ASSERT_EQ(nodes.size(), 2u);
-  EXPECT_EQ(nodes[0].first, 0u);
-  EXPECT_EQ(nodes[1].first, 1u);
-  EXPECT_LE(before, nodes[0].t0);
-  EXPECT_LE(nodes[0].t0, nodes[0].t1);
-  EXPECT_LE(nodes[0].t1, nodes[1].t0);
-  EXPECT_LE(nodes[1].t1, after);
-  const std::vector<Seen> whole = records(SCF_PROFILE_PROGRAM);
-  ASSERT_EQ(whole.size(), 1u);
-  EXPECT_EQ(whole[0].count, 2u);
-  EXPECT_TRUE(records(SCF_PROFILE_OFF).empty());
+  EXPECT_EQ(drained.lost, 0u);
+  ASSERT_EQ(drained.records.size(), std::size_t{3 * steps} * GetParam());
+  for (std::uint32_t worker = 0; worker < GetParam(); ++worker) {
+    const auto own = drained.of(worker);
+    ASSERT_EQ(own.size(), std::size_t{3 * steps});
+    std::uint64_t last = before;
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      EXPECT_EQ(own[i].first_node, i % 3);
+      EXPECT_EQ(own[i].n_nodes, 1u);
+      EXPECT_LE(last, own[i].t0);
+      EXPECT_LE(own[i].t0, own[i].t1);
+      last = own[i].t1;
+    }
+    EXPECT_LE(last, after);
+  }
+}
+
+TEST_P(ToyProfileTest, ABarrierEndsOnAllWorkersAfterItsNodes) {
+  const Drained drained = profile(SCF_PROFILE_NODE);
+  std::uint64_t end_of_scales = 0;
+  for (const scf_profile_record& r : drained.records)
+    if (r.first_node != 2) end_of_scales = std::max(end_of_scales, r.t1);
+  for (const scf_profile_record& r : drained.records) {
+    if (r.first_node != 2) continue;
+    EXPECT_GE(r.t0, end_of_scales) << "worker " << r.worker;
+  }
+}
+
+TEST_P(ToyProfileTest, BytesAreThoseOfTheWeightsOnce) {
+  for (const std::uint32_t granularity : {SCF_PROFILE_GROUP, SCF_PROFILE_NODE}) {
+    std::map<std::uint32_t, std::uint64_t> bytes;
+    for (const scf_profile_record& r : profile(granularity).records) bytes[r.first_node] += r.bytes;
+    EXPECT_EQ(bytes, (std::map<std::uint32_t, std::uint64_t>{{0, 0}, {1, 0}, {2, k_n * sizeof(float)}}));
+  }
+}
+
+TEST_P(ToyProfileTest, CoarserProfilesComeFromOneWorker) {
+  const Drained groups = profile(SCF_PROFILE_GROUP);
+  ASSERT_EQ(groups.records.size(), 3u);
+  EXPECT_EQ(groups.of(0).size(), 3u);
+  EXPECT_EQ(groups.records[0].t1, groups.records[1].t0) << "waiting belongs to the node before";
+  const Drained whole = profile(SCF_PROFILE_PROGRAM);
+  ASSERT_EQ(whole.records.size(), 1u);
+  EXPECT_EQ(whole.records[0].n_nodes, 3u);
+  EXPECT_TRUE(profile(SCF_PROFILE_OFF).records.empty());
+}
+
+TEST_P(ToyProfileTest, WhatDoesNotFitIsCounted) {
+  const std::size_t capacity = sdk::ProfileLog::k_capacity;
+  const std::size_t steps = capacity / 3 + 2;
+  device_->profile_begin(SCF_PROFILE_NODE);
+  for (std::size_t i = 0; i < steps; ++i) step();
+  const Drained first = drain(*device_, exec_);
+  EXPECT_EQ(first.records.size(), capacity * GetParam());
+  EXPECT_EQ(first.lost, (steps * 3 - capacity) * GetParam());
+  step();
+  const Drained second = drain(*device_, exec_);
+  EXPECT_EQ(second.records.size(), std::size_t{3} * GetParam()) << "a drain makes room";
+  EXPECT_EQ(second.lost, first.lost) << "lost records count since the begin";
+  device_->profile_begin(SCF_PROFILE_NODE);
+  EXPECT_EQ(drain(*device_, exec_).lost, 0u);
+  device_->profile_end();
+}
+
+TEST_P(ToyProfileTest, ResultsAreTheSame) {
+  const auto sum = [&] {
+    float* in = bench_.give(in_, k_n, 3);
+    const float* out = bench_.give(out_, k_n);
+    in[5] = 7;
+    step();
+    return std::vector<float>(out, out + k_n);
+  };
+  const auto plain = sum();
+  device_->profile_begin(SCF_PROFILE_NODE);
+  EXPECT_EQ(sum(), plain);
+  device_->profile_end();
 }
 
 TEST_P(ToyTest, ObjectsMayGoInAnyOrder) {
