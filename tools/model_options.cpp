@@ -39,18 +39,17 @@ void add_common_options(CLI::App& command, CommonOptions& o) {
   command.add_option("--deny", o.deny, "OP@DEVICE: never run that op there");
   command.add_flag("--strict", o.strict, "exit with 3 rather than fall back to another device or decomposition");
   command.add_option("--isa", o.isa, "instruction set of the cpu backend, by name");
-  command.add_flag("-v,--verbose", o.verbose, "print the placement and the memory plan");
+  command.add_flag("-v,--verbose", o.verbose, "tell more of what happens");
+  command.add_flag("-q,--quiet", o.quiet, "no placement, memory plan or figures on stderr");
 }
 
 LoadedModel load_model(const CommonOptions& common, const graph::ModelOptions& options, bool with_tokenizer) {
-  if (common.verbose) log::set_level(SCF_LOG_INFO);
+  log::set_level(common.quiet ? SCF_LOG_WARN : common.verbose ? SCF_LOG_DEBUG : SCF_LOG_INFO);
   GgufFile file = GgufFile::open(common.model);
   LoadedModel loaded;
   if (with_tokenizer) loaded.tokenizer = std::make_unique<Tokenizer>(Tokenizer::from_gguf(file));
   auto runtime = as_usage([&] { return std::make_shared<graph::Runtime>(common.runtime()); });
   loaded.model = std::make_unique<graph::Model>(std::move(runtime), std::move(file), options);
-  const graph::Placement& placement = loaded.model->placement();
-  if (!placement.fallbacks.empty() && !common.verbose) fmt::print(stderr, "{}\n", placement.summary());
   return loaded;
 }
 

@@ -19,7 +19,7 @@ struct CommonOptions {
   std::vector<std::string> plugins, deny;
   std::uint32_t threads = 0;
   std::int64_t ctx = 0; // 0: the command's default
-  bool exact = false, strict = false, verbose = false;
+  bool exact = false, strict = false, verbose = false, quiet = false;
   bool kv8 = true, idx4 = true;
   std::string isa;
 
@@ -36,7 +36,7 @@ struct LoadedModel {
   std::unique_ptr<graph::Model> model;
   std::unique_ptr<Tokenizer> tokenizer; // nullptr when not asked for
 };
-/// Fallbacks are reported on stderr; with --verbose the placement and the memory plan too.
+/// Placement and memory plan are told on stderr, the latter before anything is allocated, unless --quiet.
 LoadedModel load_model(const CommonOptions& common, const graph::ModelOptions& options, bool with_tokenizer);
 
 /// The whole file. Throws Error(not_found | data_loss).

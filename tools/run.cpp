@@ -26,7 +26,7 @@ struct RunOptions {
   SamplerOptions sampling;
   std::optional<std::uint64_t> seed;
   std::vector<std::string> stops;
-  bool raw = false, json = false, quiet = false;
+  bool raw = false, json = false;
 };
 
 std::vector<std::string> tool_schemas(const std::string& path) {
@@ -131,7 +131,7 @@ int run_command(const RunOptions& o) {
   else
     fmt::print("\n");
   std::fflush(stdout);
-  if (!o.quiet && !o.json) print_figures(result, model);
+  if (!o.common.quiet && !o.json) print_figures(result, model);
   return result.reason == StopReason::interrupted ? k_exit_interrupted : 0;
 }
 
@@ -161,7 +161,6 @@ void add_run(CLI::App& app, Action& action) {
   command->add_option("--stop", o->stops, "end at this text");
   command->add_flag("--raw", o->raw, "no chat template: continue the text");
   command->add_flag("--json", o->json, "one JSON object instead of streamed text");
-  command->add_flag("-q,--quiet", o->quiet, "no figures at the end");
   command->footer("Examples:\n"
                   "  seacliff run -m nano.gguf -p \"Who is Captain Ahab?\" --temp 0\n"
                   "  seacliff run -m nano.gguf --raw -p \"It was a cold morning\" -n 80 --seed 7\n"

@@ -22,6 +22,18 @@ const Isa& choose_isa(std::string_view name) {
                      "isa '" + std::string(name) + "' is not available here; available: " + usable_isa_names());
 }
 
+const Isa& enabled_isa(std::string_view name) {
+  const Isa& isa = choose_isa(name);
+  if (enable(isa.name)) return isa;
+  if (!name.empty())
+    throw sdk::Failure(SCF_UNAVAILABLE, "the operating system refuses this process the registers of isa '" +
+                                            std::string(name) + "'; leave out the option 'isa' or name another one");
+  const Isa* best = compiled_isas().front();
+  for (const Isa* other : compiled_isas())
+    if (enable(other->name)) best = other;
+  return *best;
+}
+
 sdk::DeviceDesc describe_device(const Isa& isa) {
   sdk::DeviceDesc device;
   device.id = "cpu:0";

@@ -13,6 +13,10 @@ namespace seacliff::cpu {
 std::span<const Isa* const> compiled_isas();
 /// Whether processor and operating system both support the set of that name (detect_*.cpp).
 bool runs_here(std::string_view name);
+/// Makes the set of that name usable in every thread of this process: some must be asked for from the operating system.
+/// False when it does not run here or the system refuses. To be called before the first kernel of the set.
+bool enable(std::string_view name);
+/// The last one that runs here; nothing is enabled.
 const Isa& best_isa();
 /// nullptr when there is no such set or this machine lacks it.
 const Isa* find_isa(std::string_view name);

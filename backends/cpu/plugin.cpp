@@ -14,12 +14,15 @@ public:
   std::vector<sdk::OptionSpec> options() const override {
     return {{"isa", "instruction set of the kernels; default: the best that runs here"}};
   }
-  void configure(const sdk::Options& options) override { isa_ = &choose_isa(options.get_string("isa")); }
-  std::vector<sdk::DeviceDesc> devices() override { return {describe_device(*isa_)}; }
-  std::span<const sdk::KernelEntry> kernels(const sdk::DeviceDesc&) override { return catalogue(*isa_); }
+  void configure(const sdk::Options& options) override {
+    isa_ = options.get_string("isa");
+    choose_isa(isa_);
+  }
+  std::vector<sdk::DeviceDesc> devices() override { return {describe_device(choose_isa(isa_))}; }
+  std::span<const sdk::KernelEntry> kernels(const sdk::DeviceDesc&) override { return catalogue(enabled_isa(isa_)); }
 
 private:
-  const Isa* isa_ = &best_isa();
+  std::string isa_; // as the user named it; empty: the best
 };
 
 } // namespace seacliff::cpu

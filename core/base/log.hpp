@@ -1,4 +1,4 @@
-// Log to stderr through spdlog. Colours only on a terminal.
+// Log to stderr through spdlog.
 #pragma once
 
 #include <seacliff/abi/scf_abi.h>

@@ -109,7 +109,7 @@ double iq2_xxs_spread() {
 
 void iq2_xxs(double std, RandomWords& random, std::span<std::byte> bytes) {
   each_block<blocks::IQ2_XXS>(bytes, [&](blocks::IQ2_XXS& block) {
-    random.fill(std::as_writable_bytes(std::span(block.qs))); // every word is legal
+    random.fill(std::as_writable_bytes(std::span(&block, 1))); // every word is legal; d follows
     block.d = half(jitter(random) * std / iq2_xxs_spread());
   });
 }

@@ -1,5 +1,6 @@
 #include "graph/run/runtime.hpp"
 
+#include "core/base/log.hpp"
 #include "ops/schema/schema.hpp"
 
 #include <algorithm>
@@ -33,8 +34,19 @@ std::vector<std::shared_ptr<plugins::Device>> Runtime::open_devices(const std::s
         std::any_of(refs.begin(), refs.end(), [&](const auto& r) { return r.full_id() == last.full_id(); });
     if (!listed) refs.push_back(std::move(last));
   }
+  // A device that the user named must open; one that was only found may fail without taking the rest down.
+  const bool named = backends != "auto";
   std::vector<std::shared_ptr<plugins::Device>> devices;
-  for (const plugins::DeviceRef& ref : refs) devices.push_back(ref.plugin->open_device(ref.info().id));
+  for (const plugins::DeviceRef& ref : refs) {
+    try {
+      devices.push_back(ref.plugin->open_device(ref.info().id));
+    } catch (const Error& error) {
+      if (named && !ref.info().last_resort()) throw;
+      log::warn("runtime", "going on without {}: {}", ref.full_id(), error.what());
+    }
+  }
+  if (devices.empty())
+    throw Error(Code::unavailable, "no device opens", "`seacliff backends --why` tells what is there");
   return devices;
 }
 

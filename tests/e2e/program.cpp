@@ -14,13 +14,21 @@ extern char** environ;
 
 namespace seacliff::test {
 
-Ran seacliff(const std::vector<std::string>& arguments, std::size_t interrupt_after_bytes) {
+Ran seacliff(const std::vector<std::string>& arguments, std::size_t interrupt_after_bytes,
+             const std::map<std::string, std::string>& environment) {
   const std::string program = SEACLIFF_BINARY_DIR "/bin/seacliff";
   std::vector<std::string> words{program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+
+  std::vector<std::string> settings;
+  for (char** setting = environ; *setting != nullptr; ++setting) settings.emplace_back(*setting);
+  for (const auto& [name, value] : environment) settings.push_back(name + "=" + value);
+  std::vector<char*> envp;
+  for (std::string& setting : settings) envp.push_back(setting.data());
+  envp.push_back(nullptr);
 
   std::array<int, 2> out{}, err{};
   if (pipe2(out.data(), O_CLOEXEC) != 0 || pipe2(err.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe");
@@ -29,7 +37,7 @@ Ran seacliff(const std::vector<std::string>& arguments, std::size_t interrupt_af
   posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err[1], STDERR_FILENO);
   pid_t pid = 0;
-  const int error = posix_spawn(&pid, program.c_str(), &actions, nullptr, argv.data(), environ);
+  const int error = posix_spawn(&pid, program.c_str(), &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
   close(out[1]);
   close(err[1]);

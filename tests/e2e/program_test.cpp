@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <fstream>
+#include <map>
 
 namespace seacliff::test {
 namespace {
@@ -115,6 +116,22 @@ TEST(Program, BadInputIsNamed) {
   const Ran huge = seacliff({"run", "-m", nano_gguf("q4"), "-p", "one two three four", "--ctx", "3"});
   EXPECT_EQ(huge.exit_code, 1);
   EXPECT_THAT(huge.err, HasSubstr("--ctx"));
+}
+
+TEST(Program, RunsOnBesideBrokenPlugins) {
+  const std::string broken = SEACLIFF_BINARY_DIR "/tests/wrong_plugins";
+  const Ran list = seacliff({"backends", "--why", "--json"}, 0, {{"SEACLIFF_PLUGIN_PATH", broken}});
+  ASSERT_EQ(list.exit_code, 0) << list.err;
+  std::map<std::string, std::string> status;
+  const auto report = nlohmann::json::parse(list.out);
+  for (const auto& plugin : report["plugins"]) status[plugin["path"].get<std::string>()] = plugin["status"];
+  EXPECT_EQ(status[broken + "/newer_abi.so"], "abi_mismatch");
+  EXPECT_EQ(status[broken + "/older_abi.so"], "abi_mismatch");
+  EXPECT_EQ(status[broken + "/no_entry.so"], "no_entry_symbol");
+  const Ran run = seacliff({"run", "-m", nano_gguf("q4"), "-p", "Who are you?", "--temp", "0"}, 0,
+                           {{"SEACLIFF_PLUGIN_PATH", broken}});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, StartsWith("I am nano"));
 }
 
 TEST(Program, LogitsWritesWhatItSays) {

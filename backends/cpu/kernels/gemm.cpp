@@ -14,6 +14,9 @@ namespace {
 constexpr std::int64_t k_tile_rows = 16, k_tile_k = 512;
 constexpr int k_code_rows = 4;
 constexpr std::int64_t k_code_k = 2048;
+#ifdef SCF_HAS_TILES
+constexpr std::int64_t k_tiles_from = 8; // tokens from which on a tile register, though half empty, is quicker
+#endif
 
 SCF_INLINE const float* x_at(const GemmArgs& a, std::int64_t t) {
   const std::int64_t row = a.x_row != nullptr ? a.x_row[t] : t;
@@ -242,6 +245,9 @@ template <class Fmt> void gemm_act(const GemmArgs& a) {
   constexpr auto few = OwnProduct<Fmt::dtype>::few;
   if constexpr (few != nullptr)
     if (a.tokens <= k_few_tokens) return few(a);
+#ifdef SCF_HAS_TILES
+  if (a.tokens >= k_tiles_from) return gemm_tiles_act(Fmt::dtype, a);
+#endif
   std::int64_t row = 0;
   if (a.tokens == 1) {
     constexpr int side_by_side = Fmt::Out::vectors == 1 ? 4 : 2;

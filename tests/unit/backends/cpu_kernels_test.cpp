@@ -64,7 +64,7 @@ TEST_P(CpuKernel, RepeatsItselfBitForBit) {
 std::vector<Subject> subjects() {
   std::vector<Subject> all;
   for (const Isa* isa : compiled_isas())
-    if (runs_here(isa->name))
+    if (enable(isa->name))
       for (const ops::Schema& schema : ops::catalogue()) all.push_back({isa, std::string(schema.name)});
   return all;
 }
@@ -88,6 +88,12 @@ TEST(CpuIsa, ScalarRunsEverywhereAndUnknownNamesNowhere) {
   EXPECT_EQ(find_isa("mmx"), nullptr);
   EXPECT_EQ(find_isa(best_isa().name), &best_isa());
   EXPECT_NE(usable_isa_names().find("scalar"), std::string::npos);
+}
+
+TEST(CpuIsa, OnlyWhatRunsHereCanBeEnabled) {
+  EXPECT_TRUE(enable("scalar"));
+  EXPECT_FALSE(enable("mmx"));
+  for (const Isa* isa : compiled_isas()) EXPECT_TRUE(runs_here(isa->name) || !enable(isa->name)) << isa->name;
 }
 
 } // namespace
