@@ -103,7 +103,7 @@ void compare(const Isa& isa, const Format& format, const Shape& shape, std::int6
 TEST(FewTokens, EverySetMultipliesAsScalarDoes) {
   std::mt19937 random(20);
   for (const Isa* isa : compiled_isas()) {
-    if (!runs_here(isa->name)) continue;
+    if (!enable(isa->name)) continue;
     for (std::int64_t f = 0; f < isa->n_formats; ++f) {
       const Format& format = isa->formats[f];
       if (format.act == Act::none) continue;
