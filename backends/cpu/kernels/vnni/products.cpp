@@ -264,6 +264,7 @@ template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t 
     const auto mask = static_cast<__mmask16>((1u << n) - 1u);
     F scale[R][T];
     for (int r = 0; r < R; ++r) {
+      fetch<16 * 34>(w[r] + 34 * i + R * a.w_stride);
       const Z d = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, w[r] + 34 * i, 1);
       const F wide = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(d));
       for (int t = 0; t < T; ++t) scale[r][t] = wide * _mm512_maskz_loadu_ps(mask, x[t].scales + i);
