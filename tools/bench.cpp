@@ -4,6 +4,7 @@
 #include "tools/interrupt.hpp"
 #include "tools/measuring.hpp"
 #include "tools/model_options.hpp"
+#include "tools/usage.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -42,11 +43,10 @@ Numbers frontiers(const BenchOptions& o) {
 void check(const BenchOptions& o) {
   if (!o.sweep()) return;
   if (o.sweep_start < 1 || o.sweep_start > o.sweep_max)
-    throw Error(Code::invalid_argument, fmt::format("a sweep from {} to {}", o.sweep_start, o.sweep_max),
-                "give --ctx-start and --ctx-max, the first not larger");
+    throw UsageError(fmt::format("a sweep from {} to {}", o.sweep_start, o.sweep_max),
+                     "give --ctx-start and --ctx-max, the first not larger");
   if (!(o.sweep_factor > 1))
-    throw Error(Code::invalid_argument, fmt::format("--step-mul {} does not grow", o.sweep_factor),
-                "give a number above 1");
+    throw UsageError(fmt::format("--step-mul {} does not grow", o.sweep_factor), "give a number above 1");
 }
 
 graph::ModelOptions model_options(const BenchOptions& o) {
@@ -66,7 +66,7 @@ graph::ModelOptions model_options(const BenchOptions& o) {
 std::vector<std::int32_t> token_source(const BenchOptions& o, const LoadedModel& loaded) {
   if (!o.text.empty()) {
     const auto tokens = loaded.tokenizer->encode(read_text_file(o.text));
-    if (tokens.empty()) throw Error(Code::invalid_argument, fmt::format("'{}' is empty", o.text));
+    if (tokens.empty()) throw UsageError(fmt::format("'{}' is empty", o.text));
     return tokens;
   }
   return random_tokens(*loaded.model, o.seed);

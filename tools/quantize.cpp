@@ -63,7 +63,7 @@ std::string type_names() {
 }
 
 convert::Recipe recipe_for(const Request& request) {
-  convert::Recipe recipe = convert::recipe_of(request.recipe);
+  convert::Recipe recipe = as_usage([&] { return convert::recipe_of(request.recipe); });
   for (const TypeOption& option : request.types) {
     if (option.type.empty()) continue;
     const DTypeInfo* info = find_dtype(std::string_view(option.type));

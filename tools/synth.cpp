@@ -6,6 +6,7 @@
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
+#include "tools/usage.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -210,7 +211,7 @@ void add_synth(CLI::App& app, Action& action) {
   command->footer("Speed and memory are those of the real model, its answers are noise. Examples:\n"
                   "  seacliff synth --shape flash --recipe q2 --alias --out flash-q2.gguf\n"
                   "  seacliff synth --shape custom --recipe q4 --layers 4 --experts 32 --out small.gguf");
-  command->callback([request, &action] { action = [request] { return synth(*request); }; });
+  command->callback([request, &action] { action = [request] { return as_usage([&] { return synth(*request); }); }; });
 }
 
 } // namespace seacliff::tools
