@@ -242,9 +242,8 @@ template <class Fmt, int R> SCF_INLINE void code_rows(const GemmArgs& a, std::in
 }
 
 template <class Fmt> void gemm_act(const GemmArgs& a) {
-  constexpr auto few = OwnProduct<Fmt::dtype>::few;
-  if constexpr (few != nullptr)
-    if (a.tokens <= k_few_tokens) return few(a);
+  if constexpr (OwnProduct<Fmt::dtype>::exists)
+    if (a.tokens <= k_few_tokens) return OwnProduct<Fmt::dtype>::few(a);
 #ifdef SCF_HAS_TILES
   if (a.tokens >= k_tiles_from) return gemm_tiles_act(Fmt::dtype, a);
 #endif

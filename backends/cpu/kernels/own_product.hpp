@@ -5,9 +5,12 @@
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
-/// `few`: gemm_act for 1 to `k_few_tokens` tokens; nullptr: the one written for all sets. Specialised in the header
-/// that declares the product.
-template <DType> struct OwnProduct { static constexpr void (*few)(const GemmArgs&) = nullptr; };
+/// `few`: gemm_act for 1 to `k_few_tokens` tokens, where `exists`; else the one written for all sets serves.
+/// Specialised in the header that declares the product.
+template <DType> struct OwnProduct {
+  static constexpr bool exists = false;
+  static void few(const GemmArgs&) {}
+};
 inline constexpr std::int64_t k_few_tokens = 8;
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -10,9 +10,21 @@ void few_q2_k(const GemmArgs& args);
 void few_q4_k(const GemmArgs& args);
 void few_iq2_xxs(const GemmArgs& args);
 
-template <> struct OwnProduct<DType::q8_0> { static constexpr auto few = few_q8_0; };
-template <> struct OwnProduct<DType::q2_k> { static constexpr auto few = few_q2_k; };
-template <> struct OwnProduct<DType::q4_k> { static constexpr auto few = few_q4_k; };
-template <> struct OwnProduct<DType::iq2_xxs> { static constexpr auto few = few_iq2_xxs; };
+template <> struct OwnProduct<DType::q8_0> {
+  static constexpr bool exists = true;
+  static void few(const GemmArgs& a) { few_q8_0(a); }
+};
+template <> struct OwnProduct<DType::q2_k> {
+  static constexpr bool exists = true;
+  static void few(const GemmArgs& a) { few_q2_k(a); }
+};
+template <> struct OwnProduct<DType::q4_k> {
+  static constexpr bool exists = true;
+  static void few(const GemmArgs& a) { few_q4_k(a); }
+};
+template <> struct OwnProduct<DType::iq2_xxs> {
+  static constexpr bool exists = true;
+  static void few(const GemmArgs& a) { few_iq2_xxs(a); }
+};
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE
