@@ -82,12 +82,12 @@ struct Pair {
   F scale;
 };
 
-/// Entries of a plane of 256 bytes; `seven`, `six`, `both`: where these bits of the index are set.
-SCF_INLINE Z look_up(const std::uint8_t (&plane)[256], Z index, __mmask64 seven, __mmask64 six, __mmask64 both) {
-  Z v = _mm512_permutexvar_epi8(index, load_z(plane));
-  v = _mm512_mask_permutexvar_epi8(v, six, index, load_z(plane + 64));
-  v = _mm512_mask_permutexvar_epi8(v, seven, index, load_z(plane + 128));
-  return _mm512_mask_permutexvar_epi8(v, both, index, load_z(plane + 192));
+/// Entries of a plane of 256 bytes; `seven`, `six`: where these bits of the index are set.
+SCF_INLINE Z look_up(const std::uint8_t (&plane)[256], Z index, __mmask64 seven, __mmask64 six) {
+  Z low = _mm512_permutexvar_epi8(index, load_z(plane)), high = _mm512_permutexvar_epi8(index, load_z(plane + 128));
+  low = _mm512_mask_permutexvar_epi8(low, six, index, load_z(plane + 64));
+  high = _mm512_mask_permutexvar_epi8(high, six, index, load_z(plane + 192));
+  return _mm512_mask_blend_epi8(seven, low, high);
 }
 
 /// The second block is taken as zeros where there is none.
@@ -100,13 +100,11 @@ template <bool WHOLE> SCF_INLINE void unpack(const blocks::IQ2_XXS* b, Pair& out
   const Z index = _mm512_permutex2var_epi32(first, even, second);
   const Z words = _mm512_permutex2var_epi32(first, odd, second); // four times seven signs, then a scale
 
-  const Z bit6 = _mm512_set1_epi8(64);
-  const __mmask64 seven = _mm512_movepi8_mask(index), six = _mm512_test_epi8_mask(index, bit6);
-  const __mmask64 both = _mm512_mask_test_epi8_mask(seven, index, bit6);
+  const __mmask64 seven = _mm512_movepi8_mask(index), six = _mm512_test_epi8_mask(index, _mm512_set1_epi8(64));
   const Z signs = _mm512_multishift_epi64_epi8(u64_everywhere(0x352e2720150e0700u), words);
 #pragma GCC unroll 2
   for (unsigned half = 0; half < 2; ++half) {
-    const Z digits = look_up(k_planes.digits[half], index, seven, six, both);
+    const Z digits = look_up(k_planes.digits[half], index, seven, six);
 #pragma GCC unroll 2
     for (unsigned pair = 0; pair < 2; ++pair) {
       const Z nibbles = _mm512_and_si512(map_bits<k_digit_constant>(digits, digit_map(pair)),
@@ -192,10 +190,14 @@ SCF_INLINE void add_pair(const blocks::IQ2_XXS* w, const Opposite512 (*x)[k_pair
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     const Opposite512& o = x[t][i];
-    Z sum = load_z(o.start);
-#pragma GCC unroll 8
-    for (int j = 0; j < 8; ++j) sum = _mm512_dpbusd_epi32(sum, pair.code[j], load_z(o.x[j]));
-    acc[t] = fma(_mm512_cvtepi32_ps(sum), pair.scale * load(o.scale), acc[t]);
+    Z even = load_z(o.start),
+      odd = _mm512_setzero_si512(); // two chains: one of eight is too long to overlap with others
+#pragma GCC unroll 4
+    for (int j = 0; j < 8; j += 2) {
+      even = _mm512_dpbusd_epi32(even, pair.code[j], load_z(o.x[j]));
+      odd = _mm512_dpbusd_epi32(odd, pair.code[j + 1], load_z(o.x[j + 1]));
+    }
+    acc[t] = fma(_mm512_cvtepi32_ps(_mm512_add_epi32(even, odd)), pair.scale * load(o.scale), acc[t]);
   }
 }
 
