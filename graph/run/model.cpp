@@ -124,6 +124,7 @@ void Model::plan_memory() {
     memory_.state += whole_pages(bytes);
     if (state.ratio == 0) rings += bytes;
   }
+  memory_.process = process_memory().rss + k_process_slack; // first: pages_of touches pages of the weights
   memory_.weights = file_.data_bytes();
   memory_.copied_weights = options_.copy_weights && file_.mapping() != nullptr;
   memory_.weight_pages = memory_.copied_weights ? "copied" : file_.mapping() ? pages_of(*file_.mapping()) : "in memory";
@@ -132,7 +133,6 @@ void Model::plan_memory() {
     memory_.scratch = std::max(memory_.scratch, whole_pages(sized.program->scratch_bytes()));
     memory_.io = std::max(memory_.io, whole_pages(sized.program->io_bytes()));
   }
-  memory_.process = process_memory().rss + k_process_slack;
   const MemoryLimit limit = memory_limit();
   log::info("model", "{}", memory_.summary(limit.total));
   check_fit(memory_, limit.total);
