@@ -136,11 +136,13 @@ private:
     args.w = call.input(3).row(e * f + rows.begin);
     args.x = xg.data;
     args.x_stride = xg.stride;
+    args.scratch = xg.scratch;
     args.y = p.gate + rows.begin;
     gate_.run(args);
     args.w = call.input(4).row(e * f + rows.begin);
     args.x = xu.data;
     args.x_stride = xu.stride;
+    args.scratch = xu.scratch;
     args.y = p.up + rows.begin;
     up_.run(args);
     const float* weights = call.input(2).f32();
@@ -167,6 +169,7 @@ private:
         args.rows = rows;
         args.x = mid.data;
         args.x_stride = mid.stride;
+        args.scratch = mid.scratch;
         args.x_row = args.y_row = s.pair + s.begin[e];
         args.y = slots;
         args.y_stride = step;
