@@ -7,7 +7,7 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 extern const Format formats[];
 extern const std::int64_t n_formats;
-std::uint64_t act_scratch(std::int64_t tokens);
+std::uint64_t many_scratch(std::int64_t tokens);
 void quantise(Act act, const float* x, std::int64_t k, std::byte* out);
 
 float sum_squares(const float* x, std::int64_t n);

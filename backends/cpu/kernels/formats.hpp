@@ -33,20 +33,12 @@ SCF_INLINE std::uint32_t load_u32(const void* p) {
   return v;
 }
 
-/// The integers below d and dmin in a block of 256 whose scale * code is a byte:
-///   value = d * (scale[i / 16] * code) - dmin * min[i / 16].
-typedef std::uint16_t W __attribute__((vector_size(32)));
-struct FoldedScales {
-  W scale;
-  H min;
-  float d, dmin;
-};
-
 struct FormatQ8_0 {
   using Block = blocks::Q8_0;
   using Out = Unpacked<1, 32, true, false>;
   static constexpr DType dtype = DType::q8_0;
   static constexpr Act act = Act::q8_0;
+  static constexpr int top = 127; // the largest code, or its negative
   SCF_INLINE void unpack(const Block& b, Out& out) {
     out.c[0] = load_b(b.q);
     out.s[0] = half_to_float(b.d);
@@ -58,6 +50,7 @@ struct FormatMXFP4 {
   using Out = Unpacked<1, 32, true, false>;
   static constexpr DType dtype = DType::mxfp4;
   static constexpr Act act = Act::q8_0;
+  static constexpr int top = 12;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     const H q = load_h(b.q);
     const B v = join(q & 15, q >> 4);
@@ -72,10 +65,7 @@ struct FormatQ2_K {
   using Out = Unpacked<8, 16, false, true>;
   static constexpr DType dtype = DType::q2_k;
   static constexpr Act act = Act::q8_k;
-  SCF_INLINE FoldedScales scales(const Block& b) {
-    const H sc = load_h(b.sc);
-    return {__builtin_convertvector(sc & 15, W), sc >> 4, half_to_float(b.d), half_to_float(b.dmin)};
-  }
+  static constexpr int top = 3;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 2; ++a) {
       const B q = load_b(b.q + 32 * a);
@@ -98,6 +88,7 @@ struct FormatQ3_K {
   using Out = Unpacked<8, 16, true, false>;
   static constexpr DType dtype = DType::q3_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int top = 4;
   /// 16 six-bit scales, a byte each: low halves in sc[0..7], two high bits each in sc[8..11].
   struct SixBits {
     std::uint64_t first, second;
@@ -143,6 +134,7 @@ struct FormatQ4_K {
   using Out = Unpacked<8, 32, false, true>;
   static constexpr DType dtype = DType::q4_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int top = 15;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 4; ++a) {
       const B q = load_b(b.q + 32 * a);
@@ -158,6 +150,7 @@ struct FormatQ5_K {
   using Out = Unpacked<8, 32, false, true>;
   static constexpr DType dtype = DType::q5_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int top = 31;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     const B high = load_b(b.qh);
     for (int a = 0; a < 4; ++a) {
@@ -174,6 +167,7 @@ struct FormatQ6_K {
   using Out = Unpacked<8, 16, true, false>;
   static constexpr DType dtype = DType::q6_k;
   static constexpr Act act = Act::q8_k;
+  static constexpr int top = 32;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 2; ++a) {
       const B even = load_b(b.ql + 64 * a), odd = load_b(b.ql + 64 * a + 32), high = load_b(b.qh + 32 * a);
@@ -192,6 +186,7 @@ struct FormatIQ2_XXS {
   using Out = Unpacked<8, 32, true, false>;
   static constexpr DType dtype = DType::iq2_xxs;
   static constexpr Act act = Act::q8_k;
+  static constexpr int top = 43;
   typedef std::uint32_t Words __attribute__((vector_size(32)));
   /// Signs and scale of the eight groups.
   SCF_INLINE Words second_words(const Block& b) {

@@ -241,8 +241,6 @@ template <class Fmt, int R> SCF_INLINE void code_rows(const GemmArgs& a, std::in
 template <class Fmt> void gemm_act(const GemmArgs& a) {
   if constexpr (OwnProduct<Fmt::dtype>::exists)
     if (a.tokens <= k_few_tokens) return OwnProduct<Fmt::dtype>::few(a);
-  if constexpr (PanelProduct<void>::exists)
-    if (a.tokens > k_few_tokens) return PanelProduct<void>::multiply(Fmt::dtype, a);
   std::int64_t row = 0;
   if (a.tokens == 1) {
     constexpr int side_by_side = Fmt::Out::vectors == 1 ? 4 : 2;
@@ -256,13 +254,19 @@ template <class Fmt> void gemm_act(const GemmArgs& a) {
   for (; row < a.rows; ++row) code_rows<Fmt, 1>(a, row);
 }
 
+template <class Fmt> void gemm_many(const GemmArgs& a) { PanelProduct<void>::multiply(Fmt::dtype, a); }
+
 template <class Plain> constexpr Format plain_format() {
-  return {Plain::dtype, decode_plain<Plain>, gemm_plain<Plain>, Act::none, nullptr};
+  return {Plain::dtype, decode_plain<Plain>, gemm_plain<Plain>, Act::none, nullptr, Act::none, nullptr};
 }
 template <class Blocks> constexpr Format block_format() {
-  return {Blocks::dtype, decode_blocks<Blocks>,
-          gemm_tiles<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>, Blocks::act,
-          gemm_act<Blocks>};
+  return {Blocks::dtype,
+          decode_blocks<Blocks>,
+          gemm_tiles<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>,
+          Blocks::act,
+          gemm_act<Blocks>,
+          PanelProduct<void>::exists ? Act::q8_k : Blocks::act,
+          PanelProduct<void>::exists ? gemm_many<Blocks> : gemm_act<Blocks>};
 }
 
 } // namespace
@@ -274,8 +278,6 @@ const Format formats[] = {
 };
 const std::int64_t n_formats = sizeof formats / sizeof formats[0];
 
-std::uint64_t act_scratch(std::int64_t tokens) {
-  return tokens > k_few_tokens ? PanelProduct<void>::scratch(tokens) : 0;
-}
+std::uint64_t many_scratch(std::int64_t tokens) { return PanelProduct<void>::scratch(tokens); }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -11,7 +11,6 @@ template <DType> struct OwnProduct {
   static constexpr bool exists = false;
   static void few(const GemmArgs&) {}
 };
-inline constexpr std::int64_t k_few_tokens = 8;
 
 /// Specialised for void by sets that multiply more tokens than that by panels, see kernels/panels.
 template <class> struct PanelProduct {

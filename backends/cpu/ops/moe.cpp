@@ -23,9 +23,9 @@ class MoeExperts final : public OpKernel {
 public:
   MoeExperts(const Isa& isa, const NodeView& node)
       : OpKernel(isa), gate_(isa, node.in(3), act8(node)), up_(isa, node.in(4), act8(node)),
-        down_(isa, node.in(5), act8(node)), x_gate_(isa, gate_.act(), gate_.k()), x_up_(isa, up_.act(), up_.k()),
-        x_down_(isa, down_.act(), down_.k()), clamp_(static_cast<float>(node.attr_float("clamp"))),
-        experts_(node.in(3).dim(0)), slots_(node.in(1).dim(1)), max_tokens_(node.in(0).dim(0)) {}
+        down_(isa, node.in(5), act8(node)), x_gate_(isa, gate_), x_up_(isa, up_), x_down_(isa, down_),
+        clamp_(static_cast<float>(node.attr_float("clamp"))), experts_(node.in(3).dim(0)), slots_(node.in(1).dim(1)),
+        max_tokens_(node.in(0).dim(0)) {}
 
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return parts(nullptr, max_tokens_, workers).bytes;
@@ -36,11 +36,11 @@ public:
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
     const Sorted sorted = sort(call.input(1), pairs, p, worker);
     const float* x = call.input(0).f32();
-    const Activations xg = x_gate_.prepare(x, tokens, p.x_gate, worker);
-    const Activations xu = gate_.act() == up_.act() ? xg : x_up_.prepare(x, tokens, p.x_up, worker);
+    const Activations xg = x_gate_.prepare(x, tokens, tokens, p.x_gate, worker);
+    const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
     gate_and_up(call, sorted, xg, xu, p, worker);
     worker.barrier();
-    const Activations mid = x_down_.prepare(p.gate, pairs, p.mid, worker);
+    const Activations mid = x_down_.prepare(p.gate, pairs, tokens, p.mid, worker);
     down(call, sorted, mid, tokens, p, worker);
   }
 
@@ -146,17 +146,11 @@ private:
     args.y_row = s.pair + first;
     args.y_stride = f;
     args.w = call.input(3).row(e * f + rows.begin);
-    args.x = xg.data;
-    args.x_stride = xg.stride;
-    args.scratch = xg.scratch;
     args.y = p.gate + rows.begin;
-    gate_.run(args);
+    gate_.run(args, xg);
     args.w = call.input(4).row(e * f + rows.begin);
-    args.x = xu.data;
-    args.x_stride = xu.stride;
-    args.scratch = xu.scratch;
     args.y = p.up + rows.begin;
-    up_.run(args);
+    up_.run(args, xu);
     const float* weights = call.input(2).f32();
     for (std::int64_t i = first; i < first + count; ++i) {
       float* g = p.gate + s.pair[i] * f + rows.begin;
@@ -171,13 +165,10 @@ private:
     args.tokens = s.begin[e + 1] - s.begin[e];
     args.w = call.input(5).row(e * down_.n() + rows.begin);
     args.rows = rows.end - rows.begin;
-    args.x = mid.data;
-    args.x_stride = mid.stride;
-    args.scratch = mid.scratch;
     args.x_row = args.y_row = s.pair + s.begin[e];
     args.y = slots + rows.begin - first;
     args.y_stride = stride;
-    down_.run(args);
+    down_.run(args, mid);
   }
   /// out[rows] of token t; pairs without an expert count as zero.
   void add_slots(const KernelCall& call, std::int64_t t, Range rows, const float* slots, std::int64_t stride) const {

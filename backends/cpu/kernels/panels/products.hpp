@@ -5,7 +5,7 @@
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
-/// gemm_act of every format that has one; args.scratch holds panels_scratch(args.tokens) bytes.
+/// gemm_many of every block format; activations are Act::q8_k.
 void gemm_panels(DType dtype, const GemmArgs& args);
 std::uint64_t panels_scratch(std::int64_t tokens);
 
