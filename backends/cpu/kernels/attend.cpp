@@ -7,7 +7,7 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-constexpr std::int64_t k_chunk = k_attend_rows;
+constexpr std::int64_t k_chunk = 96; // rows decoded at once
 static_assert(k_chunk % k_lanes == 0 && k_chunk % 4 == 0);
 
 /// What the softmax of one head carries from chunk to chunk.
@@ -75,7 +75,18 @@ SCF_INLINE void mix_chunk(const AttendArgs& a, const float* p, const Running* he
 
 } // namespace
 
+std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim) {
+  std::uint64_t bytes = static_cast<std::uint64_t>(k_chunk * (attend_stride(dim) + heads)) * sizeof(float);
+#ifdef SCF_HAS_TILES
+  bytes = greater(bytes, attend_tiles_scratch(heads, dim));
+#endif
+  return up_to_line(bytes);
+}
+
 void attend(const AttendArgs& args) {
+#ifdef SCF_HAS_TILES
+  if (attend_tiles_takes(args)) return attend_tiles(args);
+#endif
   const std::int64_t stride = attend_stride(args.dim);
   auto* rows = reinterpret_cast<float*>(args.scratch);
   float* score = rows + k_chunk * stride;

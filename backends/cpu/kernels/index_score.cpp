@@ -10,6 +10,9 @@ constexpr std::int64_t k_chunk = 32; // rows decoded at once
 } // namespace
 
 void index_score(const IndexScoreArgs& args) {
+#ifdef SCF_HAS_TILES
+  if (index_score_tiles_takes(args)) return index_score_tiles(args);
+#endif
   alignas(64) float rows[k_chunk * attend_stride(k_index_dim)];
   alignas(64) float score[k_attend_heads * k_chunk];
   const std::int64_t stride = attend_stride(args.dim);

@@ -175,7 +175,7 @@ class AttentionMixed final : public OpKernel {
 public:
   AttentionMixed(const Isa& isa, const NodeView& node)
       : OpKernel(isa), view_(node), scale_(static_cast<float>(node.attr_float("scale", 1.0))),
-        scratch_(attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), node.in(0).cols())) {}
+        scratch_(isa.attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), node.in(0).cols())) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return scratch_ * workers; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &q = call.input(0), &k = call.input(1);
@@ -192,7 +192,7 @@ public:
       const View::Rows rows = view_.of(t, batch, k, ring, optional(call, 3), optional(call, 4));
       isa_.attend({q.f32() + (t * heads + h.begin) * dim, call.input(5).f32() + h.begin,
                    call.output(0).f32() + (t * heads + h.begin) * dim, h.end - h.begin, dim, scale_, rows.segment,
-                   rows.n, call.scratch.data() + scratch_ * worker.index()});
+                   rows.n, call.scratch.data() + scratch_ * worker.index(), ring.half()});
     }
     worker.barrier(); // the ring is read until here
     write_ring(isa_, k, ring, batch, worker);

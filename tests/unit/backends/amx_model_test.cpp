@@ -1,5 +1,5 @@
-// The many-token products of the set `amx` on a model of its tile instructions, on any machine, against the reference
-// kernels. To add a case, add a shape to `k_edges`, or add it to ops/cases.
+// The many-token products, attention and indexer of the set `amx` on a model of its tile instructions, on any machine,
+// against the reference kernels. To add a case, add a shape to `k_edges`, or add it to ops/cases.
 #include "backends/cpu/ops/ops.hpp"
 #include "ops/cases/data.hpp"
 #include "ops/cases/tolerance.hpp"
@@ -26,9 +26,9 @@ template <auto MAKE> std::unique_ptr<sdk::Kernel> make_modelled(const sdk::NodeV
 }
 #define MODELLED(op)                                                                                                   \
   sdk::KernelEntry { #op, claim_##op, make_modelled < make_##op> }
-const auto k_modelled =
-    std::to_array<sdk::KernelEntry>({MODELLED(matmul), MODELLED(matmul_grouped), MODELLED(attn_out_grouped),
-                                     MODELLED(moe_experts), MODELLED(shared_expert)});
+const auto k_modelled = std::to_array<sdk::KernelEntry>(
+    {MODELLED(matmul), MODELLED(matmul_grouped), MODELLED(attn_out_grouped), MODELLED(moe_experts),
+     MODELLED(shared_expert), MODELLED(attention_mixed), MODELLED(index_score), MODELLED(index_select)});
 
 constexpr DType k_formats[] = {DType::q8_0, DType::mxfp4, DType::q2_k, DType::q3_k,
                                DType::q4_k, DType::q5_k,  DType::q6_k, DType::iq2_xxs};
