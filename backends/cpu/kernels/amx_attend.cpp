@@ -30,11 +30,18 @@ constexpr std::int64_t k_most_steps = k_attend_dim / k_block;
 struct Cut {
   U16 high, low;
 };
-SCF_INLINE Cut cut(const float* p) {
+SCF_INLINE Cut cut(F16 v) {
   constexpr std::uint32_t upper = 0xffff0000u;
-  const F16 v = load_as<F16>(p);
   const U16 high = reinterpret_cast<U16>(v) & upper;
   return {high, reinterpret_cast<U16>(v - reinterpret_cast<F16>(high)) & upper};
+}
+SCF_INLINE Cut cut(const float* p) { return cut(load_as<F16>(p)); }
+/// 16 elements of a row from `column`.
+SCF_INLINE Cut cut(const RowAt& row, std::int64_t column) {
+  if (!row.half) return cut(reinterpret_cast<const float*>(row.data) + column);
+  float v[16]; // nothing but a name where a vector has 16 elements
+  for (int i = 0; i < 16; i += k_lanes) store(v + i, load_f16(row.data + 2 * (column + i)));
+  return cut(load_as<F16>(v));
 }
 SCF_INLINE Cut pair(const Cut& even, const Cut& odd) { return {even.high >> 16 | odd.high, even.low >> 16 | odd.low}; }
 SCF_INLINE bool any(U16 v) {
@@ -46,11 +53,10 @@ SCF_INLINE bool any(U16 v) {
 /// An operand as tiles: [block][step][2] of k_tile bytes, high and low parts.
 struct Operand {
   std::int8_t *high, *low;
-  void put(std::int64_t tile, std::int64_t row, const Cut& words) const {
-    store_as(high + tile * k_tile + 64 * row, words.high);
-    store_as(low + tile * k_tile + 64 * row, words.low);
-  }
 };
+SCF_INLINE void put(std::int8_t* tiles, std::int64_t tile, std::int64_t row, U16 words) {
+  store_as(tiles + tile * k_tile + 64 * row, words);
+}
 
 /// Queries of 32 heads per block: columns by heads. Says whether a low part is needed.
 SCF_INLINE bool put_queries(const float* q, std::int64_t heads, std::int64_t dim, const Operand& out) {
@@ -73,25 +79,52 @@ SCF_INLINE bool put_queries(const float* q, std::int64_t heads, std::int64_t dim
   return any(low);
 }
 
-/// 32 rows as keys (rows by columns) and, when wanted, as values (pairs of rows by columns). `needs_low`: per step.
+/// 32 rows of which n are real.
+struct RowBlock {
+  RowAt row[k_block];
+  std::int64_t n;
+};
+SCF_INLINE RowBlock next_block(RowReader& reader) {
+  static const std::byte zeros[k_attend_dim * 2] = {};
+  RowBlock block;
+  block.n = reader.point(k_block, block.row);
+  for (std::int64_t i = block.n; i < k_block; ++i) block.row[i] = {zeros, true};
+  return block;
+}
+
+/// 32 rows as keys (rows by columns) and, when wanted, as values (pairs of rows by columns). `needs_low`: per step; low
+/// parts are only there where it says so.
 template <bool VALUES>
-SCF_INLINE void put_rows(const float* rows, std::int64_t stride, std::int64_t block, std::int64_t steps,
-                         const Operand& keys, const Operand& values, bool* needs_low) {
+SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t steps, const Operand& keys,
+                         const Operand& values, bool* needs_low) {
   for (std::int64_t s = 0; s < steps; ++s) {
-    const std::int64_t tile = (block * steps + s) * 2;
+    const std::int64_t tile = (block * steps + s) * 2, column = s * k_block;
     U16 low{};
     for (std::int64_t r = 0; r < 16; ++r) {
-      const float *upper = rows + r * stride + s * k_block, *lower = upper + 16 * stride;
-      const Cut a = cut(upper), b = cut(upper + 16), c = cut(lower), d = cut(lower + 16);
-      keys.put(tile, r, pair(a, b));
-      keys.put(tile + 1, r, pair(c, d));
+      const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
+      const Cut a = cut(upper, column), b = cut(upper, column + 16), c = cut(lower, column),
+                d = cut(lower, column + 16);
+      put(keys.high, tile, r, a.high >> 16 | b.high);
+      put(keys.high, tile + 1, r, c.high >> 16 | d.high);
       if constexpr (VALUES) {
-        values.put(tile, r, pair(a, c));
-        values.put(tile + 1, r, pair(b, d));
+        put(values.high, tile, r, a.high >> 16 | c.high);
+        put(values.high, tile + 1, r, b.high >> 16 | d.high);
       }
       low |= a.low | b.low | c.low | d.low;
     }
     needs_low[s] = any(low);
+    if (!needs_low[s]) continue;
+    for (std::int64_t r = 0; r < 16; ++r) {
+      const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
+      const Cut a = cut(upper, column), b = cut(upper, column + 16), c = cut(lower, column),
+                d = cut(lower, column + 16);
+      put(keys.low, tile, r, a.low >> 16 | b.low);
+      put(keys.low, tile + 1, r, c.low >> 16 | d.low);
+      if constexpr (VALUES) {
+        put(values.low, tile, r, a.low >> 16 | c.low);
+        put(values.low, tile + 1, r, b.low >> 16 | d.low);
+      }
+    }
   }
 }
 
@@ -163,7 +196,7 @@ SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Ope
 /// What a call works in; all of it in its scratch.
 struct Room {
   Operand keys, values, queries, weights;
-  float *rows, *score;
+  float* score;
   std::uint64_t bytes;
 };
 SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim) {
@@ -183,7 +216,6 @@ SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim) {
   room.values = operand(rows * dim);
   room.queries = operand(heads * dim);
   room.weights = operand(rows * heads);
-  room.rows = reinterpret_cast<float*>(take(k_block * attend_stride(dim) * 4));
   room.score = reinterpret_cast<float*>(take(rows * heads * 4));
   room.bytes = used;
   return room;
@@ -232,16 +264,15 @@ SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64
 /// Reads a chunk, of which `n` rows are real. Returns its blocks.
 SCF_INLINE std::int64_t read_chunk(RowReader& reader, const Room& room, std::int64_t dim, std::int64_t& n,
                                    bool (*low)[k_most_steps]) {
-  const std::int64_t stride = attend_stride(dim);
   std::int64_t b = 0;
   n = 0;
-  for (; b < k_blocks; ++b) {
-    const std::int64_t got = reader.read(k_block, dim, room.rows, stride);
-    if (got == 0) break;
-    n += got;
-    __builtin_memset(room.rows + got * stride, 0, static_cast<std::size_t>((k_block - got) * stride) * sizeof(float));
-    put_rows<true>(room.rows, stride, b, dim / k_block, room.keys, room.values, low[b]);
-    if (got < k_block) return b + 1;
+  while (b < k_blocks) {
+    const RowBlock rows = next_block(reader);
+    if (rows.n == 0) break;
+    put_rows<true>(rows, b, dim / k_block, room.keys, room.values, low[b]);
+    n += rows.n;
+    ++b;
+    if (rows.n < k_block) break;
   }
   return b;
 }
@@ -343,9 +374,8 @@ bool index_score_tiles_takes(const IndexScoreArgs& args) {
 }
 
 void index_score_tiles(const IndexScoreArgs& args) {
-  constexpr std::int64_t stride = attend_stride(k_index_columns);
   alignas(64) std::int8_t queries[2][k_index_heads * k_index_columns * 2], keys[2][k_block * k_index_columns * 2];
-  alignas(64) float rows[k_block * stride], score[k_block * k_index_heads];
+  alignas(64) float score[k_block * k_index_heads];
   const std::int64_t heads = args.heads, steps = args.dim / k_block;
   const Operand query{queries[0], queries[1]}, key{keys[0], keys[1]};
   const bool query_low = put_queries(args.q, heads, args.dim, query);
@@ -353,21 +383,20 @@ void index_score_tiles(const IndexScoreArgs& args) {
   RowReader reader(&args.rows, 1);
   std::int64_t done = 0;
   bool low[k_most_steps];
-  while (const std::int64_t n = reader.read(k_block, args.dim, rows, stride)) {
-    __builtin_memset(rows + n * stride, 0, static_cast<std::size_t>((k_block - n) * stride) * sizeof(float));
-    put_rows<false>(rows, stride, 0, steps, key, key, low);
+  for (RowBlock rows = next_block(reader); rows.n > 0; rows = next_block(reader)) {
+    put_rows<false>(rows, 0, steps, key, key, low);
     for (std::int64_t h = 0; h < heads; h += k_block) {
       zero_square();
       add_scores(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low);
       store_square(score + h, heads);
     }
-    for (std::int64_t r = 0; r < n; ++r) {
+    for (std::int64_t r = 0; r < rows.n; ++r) {
       F total = zero();
       for (std::int64_t h = 0; h < heads; h += k_lanes)
         total = fma(max(load(score + r * heads + h), zero()), load(args.w + h), total);
       args.out[done + r] = sum(total) * args.scale;
     }
-    done += n;
+    done += rows.n;
   }
   tiles_end();
 }

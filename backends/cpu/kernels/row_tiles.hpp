@@ -1,45 +1,50 @@
 // Tiles of cached rows as f32, and their dot products with all heads of a token: the core of attention and indexer.
 #pragma once
 
+#include "kernels/families.hpp"
 #include "kernels/simd.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+struct RowAt {
+  const std::byte* data;
+  bool half; // f16, else f32
+};
 
 /// Walks the rows of several segments, one segment after another.
 class RowReader {
 public:
   RowReader(const Segment* segments, std::int64_t n) : segment_(segments), end_(segments + n) {}
 
-  /// Up to `most` further rows as f32, `stride` elements apart. Returns how many.
-  std::int64_t read(std::int64_t most, std::int64_t dim, float* out, std::int64_t stride) {
+  /// Up to `most` further rows. Returns how many.
+  std::int64_t point(std::int64_t most, RowAt* out) {
     std::int64_t n = 0;
     while (n < most && segment_ < end_) {
-      const std::int64_t count = lesser(most - n, segment_->count - at_);
-      for (std::int64_t i = 0; i < count; ++i, ++n) copy(*segment_, at_ + i, dim, out + n * stride);
+      const Segment& s = *segment_;
+      const std::int64_t count = lesser(most - n, s.count - at_);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t index = s.pick != nullptr ? s.pick[at_ + i] : at_ + i;
+        out[n++] = {s.base + static_cast<std::uint64_t>(index) * s.stride, s.half};
+      }
       at_ += count;
-      if (at_ < segment_->count) break;
+      if (at_ < s.count) break;
       ++segment_;
       at_ = 0;
     }
     return n;
   }
-
-private:
-  static void copy(const Segment& s, std::int64_t i, std::int64_t dim, float* out) {
-    const std::int64_t index = s.pick != nullptr ? s.pick[i] : i;
-    const std::byte* p = s.base + static_cast<std::uint64_t>(index) * s.stride;
-    if (!s.half) {
-      __builtin_memcpy(out, p, static_cast<std::size_t>(dim) * sizeof(float));
-      return;
-    }
-    std::int64_t j = 0;
-    for (; j + k_lanes <= dim; j += k_lanes) store(out + j, load_f16(p + 2 * j));
-    if (j == dim) return;
-    std::byte tail[2 * k_lanes] = {};
-    __builtin_memcpy(tail, p + 2 * j, static_cast<std::size_t>(2 * (dim - j)));
-    store(out + j, load_f16(tail), Part{static_cast<int>(dim - j)});
+  /// The same, decoded: rows of f32, `stride` elements apart.
+  std::int64_t read(std::int64_t most, std::int64_t dim, float* out, std::int64_t stride) {
+    std::int64_t n = 0;
+    for (RowAt row; n < most && point(1, &row) == 1; ++n)
+      if (row.half)
+        from_half(row.data, out + n * stride, dim);
+      else
+        __builtin_memcpy(out + n * stride, row.data, static_cast<std::size_t>(dim) * sizeof(float));
+    return n;
   }
 
+private:
   const Segment *segment_, *end_;
   std::int64_t at_ = 0; // row of the segment
 };
