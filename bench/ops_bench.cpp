@@ -76,6 +76,11 @@ ops::Case index_select(At at) {
   return b.batch(at.runs()).build();
 }
 
+ops::Case top_k_rows(std::int64_t rows) {
+  CaseBuilder b("top_k_rows", fmt::format("{}", rows), 1, {{"k", std::int64_t{512}}});
+  return b.activations({b.T(), n(rows)}).build();
+}
+
 ops::Case compress(std::int64_t ratio, bool index, At at) {
   const std::int64_t head = index ? 128 : k_dim, width = ratio == 4 ? 2 * head : head;
   Attrs attrs = k_rope;
@@ -172,6 +177,8 @@ const std::vector<Line>& cases() {
        [] {
          return index_select({32768, 64});
        }},
+      {"top_k_rows/32k", [] { return top_k_rows(8192); }},
+      {"top_k_rows/128k", [] { return top_k_rows(32768); }},
       {"compress/decode_r4",
        [] {
          return compress(4, false, {32767, 1});

@@ -79,7 +79,7 @@ struct AttendArgs {
 };
 inline constexpr std::int64_t k_attend_heads = 128; // most heads in one call
 inline constexpr std::int64_t k_attend_dim = 1024;  // largest dim
-inline constexpr std::int64_t k_index_dim = 512;    // largest of the indexer
+inline constexpr std::int64_t k_index_dim = 256;    // largest of the indexer
 /// Elements from row to row of decoded rows: whole lines, and one more, so that the rows of a column are not all in the
 /// same few sets of the cache.
 constexpr std::int64_t attend_stride(std::int64_t dim) { return (dim + 15) / 16 * 16 + 16; }

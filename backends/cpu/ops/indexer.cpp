@@ -17,28 +17,31 @@ std::uint32_t order_of(float score) {
   return score > -INFINITY ? order : 0;
 }
 
-/// The k-th largest of n orders, k < n, and how many of those equal to it are among the k largest. A digit at a time,
-/// the highest first: each pass counts the digits of what agrees with the digits found so far.
+/// The k-th largest of n orders, 0 < k <= n, and how many of those equal to it are among the k largest. A digit at a
+/// time, the highest first; what does not share the digits found so far is thrown away.
 struct Threshold {
   std::uint32_t order;
   std::int64_t ties;
 };
-Threshold find_threshold(const std::uint32_t* order, std::int64_t n, std::int64_t k) {
-  constexpr int k_bits = 8;
-  std::uint32_t found = 0, known = 0; // the digits found, and their mask
-  for (int shift = 32 - k_bits; shift >= 0; shift -= k_bits) {
-    std::uint32_t counts[4][1 << k_bits] = {}; // four of them, for neighbours often share a digit
-    const auto count = [&](std::int64_t i) {
-      if ((order[i] & known) == found) ++counts[i & 3][order[i] >> shift & ((1u << k_bits) - 1)];
-    };
-    for (std::int64_t i = 0; i < n; ++i) count(i);
-    std::uint32_t digit = (1u << k_bits) - 1;
-    const auto of = [&](std::uint32_t d) {
-      return std::int64_t{counts[0][d]} + counts[1][d] + counts[2][d] + counts[3][d];
-    };
-    for (; digit > 0 && of(digit) < k; --digit) k -= of(digit);
+Threshold find_threshold(std::uint32_t* order, std::int64_t n, std::int64_t k) {
+  constexpr int bits = 8;
+  constexpr std::uint32_t digits = 1u << bits;
+  std::uint32_t found = 0;
+  for (int shift = 32 - bits; shift >= 0; shift -= bits) {
+    const auto digit_of = [&](std::int64_t i) { return order[i] >> shift & (digits - 1); };
+    std::uint32_t counts[2][digits] = {}; // two of them, for neighbours often share a digit
+    for (std::int64_t i = 0; i < n; ++i) ++counts[i & 1][digit_of(i)];
+    std::uint32_t digit = digits - 1;
+    const auto count_of = [&](std::uint32_t d) { return std::int64_t{counts[0][d]} + counts[1][d]; };
+    for (; digit > 0 && count_of(digit) < k; --digit) k -= count_of(digit);
     found |= digit << shift;
-    known |= ((1u << k_bits) - 1) << shift;
+    std::int64_t left = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const bool shares = digit_of(i) == digit;
+      order[left] = order[i];
+      left += shares;
+    }
+    n = left;
   }
   return {found, k};
 }
@@ -46,15 +49,16 @@ Threshold find_threshold(const std::uint32_t* order, std::int64_t n, std::int64_
 /// The k best of n scores (ties to the lower row) in ascending order of row, padded with -1. `orders` holds n.
 void select_rows(const float* score, std::int64_t n, std::int64_t k, std::uint32_t* orders, std::int32_t* out) {
   for (std::int64_t i = 0; i < n; ++i) orders[i] = order_of(score[i]);
-  Threshold least{1, n};
-  if (n > k) least = find_threshold(orders, n, k);
-  if (least.order == 0) least = {1, n}; // fewer than k can be taken: all of them
+  Threshold least{1, n}; // everything that can be taken
+  if (n > k)
+    if (const Threshold kth = find_threshold(orders, n, k); kth.order != 0) least = kth;
   std::int64_t taken = 0;
   for (std::int64_t i = 0; i < n && taken < k; ++i) {
-    const bool tie = orders[i] == least.order && least.ties > 0;
+    const std::uint32_t order = order_of(score[i]);
+    const bool tie = order == least.order && least.ties > 0;
     least.ties -= tie;
     out[taken] = static_cast<std::int32_t>(i);
-    taken += orders[i] > least.order || tie;
+    taken += order > least.order || tie;
   }
   std::fill(out + taken, out + k, -1);
 }
