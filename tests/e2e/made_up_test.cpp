@@ -74,7 +74,8 @@ TEST(MadeUp, BenchAndProfileReachAnyDepthAtOnce) {
                               "--sequences", "1,2", "--fill", "-r", "1", "--json"});
   ASSERT_EQ(bench.exit_code, 0) << bench.err;
   std::vector<int> depths;
-  for (const auto& r : nlohmann::json::parse(bench.out)["results"]) depths.push_back(r["depth"].get<int>());
+  const auto report = nlohmann::json::parse(bench.out);
+  for (const auto& r : report["results"]) depths.push_back(r["depth"].get<int>());
   EXPECT_THAT(depths, testing::ElementsAre(0, 0, 300, 300, 7000, 7000));
 
   const Ran profile = seacliff(
