@@ -64,17 +64,15 @@ SCF_INLINE bool put_queries(const float* q, std::int64_t heads, std::int64_t dim
   U16 low{};
   for (std::int64_t h = 0; h < heads; h += 16)
     for (std::int64_t s = 0; s < steps; ++s) {
-      alignas(64) std::int8_t high_rows[k_tile], low_rows[k_tile];
+      Cut words[16];
       for (int i = 0; i < 16; ++i) {
         const float* p = q + (h + i) * dim + s * k_block;
-        const Cut words = pair(cut(p), cut(p + 16));
-        store_as(high_rows + 64 * i, words.high);
-        store_as(low_rows + 64 * i, words.low);
-        low |= words.low;
+        words[i] = pair(cut(p), cut(p + 16));
+        low |= words[i].low;
       }
       const std::int64_t tile = (h / k_block * steps + s) * 2 + h / 16 % 2;
-      transpose_words(high_rows, 64, out.high + tile * k_tile);
-      transpose_words(low_rows, 64, out.low + tile * k_tile);
+      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile);
+      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile);
     }
   return any(low);
 }
@@ -248,16 +246,14 @@ SCF_INLINE void weigh(float* score, std::int64_t n, std::int64_t padded, std::in
 SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64_t heads, const Operand& out) {
   for (std::int64_t h = 0; h < heads; h += 16)
     for (std::int64_t b = 0; b < blocks; ++b) {
-      alignas(64) std::int8_t high_rows[k_tile], low_rows[k_tile];
+      Cut words[16];
       for (std::int64_t r = 0; r < 16; ++r) {
         const float* p = weight + (b * k_block + r) * heads + h;
-        const Cut words = pair(cut(p), cut(p + 16 * heads));
-        store_as(high_rows + 64 * r, words.high);
-        store_as(low_rows + 64 * r, words.low);
+        words[r] = pair(cut(p), cut(p + 16 * heads));
       }
       const std::int64_t tile = (h / k_block * k_blocks + b) * 2 + h / 16 % 2;
-      transpose_words(high_rows, 64, out.high + tile * k_tile);
-      transpose_words(low_rows, 64, out.low + tile * k_tile);
+      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile);
+      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile);
     }
 }
 

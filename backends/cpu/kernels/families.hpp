@@ -7,9 +7,8 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 extern const Format formats[];
 extern const std::int64_t n_formats;
-/// gemm_act of every format that has one, for sets with tile registers (SCF_HAS_TILES).
-void gemm_tiles_act(DType dtype, const GemmArgs& args);
-/// The same for attention and indexer, where `takes` says that the shapes fit.
+std::uint64_t act_scratch(std::int64_t tokens);
+/// Attention and indexer for sets with tile registers (SCF_HAS_TILES), where `takes` says that the shapes fit.
 std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim);
 bool attend_tiles_takes(const AttendArgs& args);
 void attend_tiles(const AttendArgs& args);
