@@ -80,9 +80,15 @@ struct AttendArgs {
   float scale;
   const Segment* segments;
   std::int64_t n_segments;
+  std::byte* scratch; // Isa::attend_scratch(heads, dim) bytes, 64-byte aligned
+  bool rounded;       // rows hold no more than f16 does: they may be multiplied as a sum of two bf16
 };
 inline constexpr std::int64_t k_attend_heads = 128; // most heads in one call
 inline constexpr std::int64_t k_attend_dim = 1024;  // largest dim
+inline constexpr std::int64_t k_index_dim = 256;    // largest of the indexer
+/// Elements from row to row of decoded rows: whole lines, and one more, so that the rows of a column are not all in the
+/// same few sets of the cache.
+constexpr std::int64_t attend_stride(std::int64_t dim) { return (dim + 15) / 16 * 16 + 16; }
 
 /// out[c] = scale * sum over heads of max(0, row c . q[h]) * w[h].
 struct IndexScoreArgs {
@@ -122,6 +128,7 @@ struct Isa {
   void (*from_half)(const std::byte* x, float* out, std::int64_t n);
   void (*mix)(const MixArgs&);
 
+  std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim); // bytes for one call
   void (*attend)(const AttendArgs&);
   void (*index_score)(const IndexScoreArgs&);
   /// out[j] = sum of softmax over rows of score[.][j] times value[.][j]; row r at value[r], score[r].

@@ -19,6 +19,7 @@ const Isa isa{SCF_TEXT(SCF_ISA_NAMESPACE),
               to_half,
               from_half,
               mix,
+              attend_scratch,
               attend,
               index_score,
               pool};
