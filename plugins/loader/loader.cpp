@@ -44,6 +44,12 @@ std::vector<Candidate> find_candidates(const LoadOptions& options) {
   return all;
 }
 
+bool lies_in(const fs::path& file, const fs::path& folder) {
+  std::error_code ec;
+  const fs::path relative = fs::weakly_canonical(file, ec).lexically_relative(fs::weakly_canonical(folder, ec));
+  return !relative.empty() && *relative.begin() != "..";
+}
+
 /// Of two plugins with one name the earlier place wins, within a place the newer version.
 void shadow(std::vector<Candidate>& candidates) {
   std::map<std::string, Candidate*> best;
@@ -138,9 +144,8 @@ std::vector<SearchPlace> search_places(const LoadOptions& options) {
   std::error_code ec;
   const fs::path program = boost::dll::program_location(ec);
   if (!ec) places.push_back({fs::path(program).parent_path().parent_path() / "lib" / "seacliff", "install directory"});
-#ifdef SEACLIFF_BUILD_PLUGIN_DIR
-  places.push_back({SEACLIFF_BUILD_PLUGIN_DIR, "build tree"});
-#endif
+  // A program that was installed must not take plugins from where it was once built: anybody may have written there.
+  if (!ec && lies_in(program, SEACLIFF_BUILD_DIR)) places.push_back({SEACLIFF_BUILD_PLUGIN_DIR, "build tree"});
   return places;
 }
 
