@@ -143,7 +143,8 @@ inline scf_status* unmap(scf_buffer*) { return nullptr; }
 
 inline scf_status* budget(scf_device* handle, std::uint32_t heap, std::uint64_t* out) {
   const Memory& memory = memory_of(handle);
-  *out = heap == k_device_heap ? memory.total - memory.used : seacliff::sdk::host_heap().budget;
+  *out = heap == k_device_heap ? memory.total - std::min(memory.used.load(), memory.total)
+                               : seacliff::sdk::host_heap().budget;
   return nullptr;
 }
 

@@ -2,7 +2,7 @@
 // queue_create to queue_free, so unloading the plugin is safe.
 #pragma once
 
-#include "program.hpp"
+#include "exec.hpp"
 
 #include <deque>
 #include <functional>
