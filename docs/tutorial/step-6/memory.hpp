@@ -14,37 +14,43 @@ using namespace seacliff::sdk;
 
 enum Heap : std::uint32_t { k_host_heap = 0, k_device_heap = 1 };
 
-inline std::shared_ptr<std::byte> aligned_bytes(std::uint64_t bytes) {
-  constexpr std::align_val_t align{k_host_align};
-  void* data = ::operator new(std::max(bytes, std::uint64_t{1}), align, std::nothrow);
-  if (data == nullptr) throw Failure(SCF_RESOURCE_EXHAUSTED, "out of host memory");
-  return {static_cast<std::byte*>(data), [](std::byte* p) { ::operator delete(p, align); }};
+inline std::shared_ptr<std::byte> aligned_bytes(std::uint64_t bytes, std::uint64_t align) {
+  if (!std::has_single_bit(align)) throw Failure(SCF_INVALID_ARGUMENT, "alignment is no power of two");
+  const auto at = static_cast<std::align_val_t>(std::max(align, k_host_align));
+  const std::uint64_t total = seacliff::sdk::host_heap().total; // new promises more than there is
+  void* data = nullptr;
+  if (total == 0 || bytes <= total) data = ::operator new(std::max(bytes, std::uint64_t{1}), at, std::nothrow);
+  if (data == nullptr)
+    throw Failure(SCF_RESOURCE_EXHAUSTED, "not enough host memory for " + std::to_string(bytes) + " bytes",
+                  {{"heap", std::int64_t{k_host_heap}},
+                   {"need", static_cast<std::int64_t>(bytes)},
+                   {"free", static_cast<std::int64_t>(seacliff::sdk::host_heap().budget)}});
+  return {static_cast<std::byte*>(data), [at](std::byte* p) { ::operator delete(p, at); }};
 }
 
 /// What the device has and what of it is taken.
 struct Memory {
-  std::uint64_t total = std::uint64_t{1} << 30;
-  std::atomic<std::uint64_t> used{0};
-};
+  const std::uint64_t total = std::uint64_t{1} << 30;
+  std::atomic<std::uint64_t> used{0}; // never more than total
 
-/// One allocation of device memory. Throws Failure(resource_exhausted) that says how much was needed and is free.
-class Block {
-public:
-  Block(Memory& memory, std::uint64_t bytes) : memory_(memory), bytes_(bytes) {
-    const std::uint64_t before = memory_.used.fetch_add(bytes);
-    if (bytes <= memory_.total && before <= memory_.total - bytes) {
-      data_ = aligned_bytes(bytes);
-      return;
-    }
-    memory_.used -= bytes;
+  std::uint64_t left() const { return total - used; }
+  /// Throws Failure(resource_exhausted) that says how much was needed and is free.
+  void take(std::uint64_t bytes) {
+    std::uint64_t before = used;
+    while (bytes <= total - before)
+      if (used.compare_exchange_weak(before, before + bytes)) return;
     throw Failure(SCF_RESOURCE_EXHAUSTED, "not enough device memory for " + std::to_string(bytes) + " bytes",
                   {{"heap", std::int64_t{k_device_heap}},
                    {"need", static_cast<std::int64_t>(bytes)},
-                   {"free", static_cast<std::int64_t>(memory_.total - std::min(before, memory_.total))}});
+                   {"free", static_cast<std::int64_t>(total - before)}});
   }
-  ~Block() {
-    if (data_) memory_.used -= bytes_;
-  }
+};
+
+/// One allocation of device memory.
+class Block {
+public:
+  Block(Memory& memory, std::uint64_t bytes, std::uint64_t align = k_host_align)
+      : taken_(memory, bytes), data_(aligned_bytes(bytes, align)) {}
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
 
@@ -57,8 +63,13 @@ public:
   }
 
 private:
-  Memory& memory_;
-  std::uint64_t bytes_;
+  struct Taken {
+    Memory& memory;
+    std::uint64_t bytes;
+    Taken(Memory& from, std::uint64_t n) : memory(from), bytes(n) { memory.take(n); }
+    ~Taken() { memory.used -= bytes; }
+  };
+  Taken taken_;
   std::shared_ptr<std::byte> data_;
 };
 
@@ -107,12 +118,12 @@ inline scf_status* alloc(scf_device* handle, std::uint32_t heap, std::uint64_t b
                          scf_buffer** out) {
   const scf_host* host = tables::DeviceObject::of(handle)->host();
   return guard(host, [&] {
-    if (align > k_host_align) throw Failure(SCF_INVALID_ARGUMENT, "alignment is at most 64 here");
+    align = std::max(align, std::uint64_t{1}); // 0: no wish
     auto buffer = std::make_unique<Buffer>(host, bytes);
     if (heap == k_device_heap) {
-      buffer->block = std::make_shared<Block>(memory_of(handle), bytes);
+      buffer->block = std::make_shared<Block>(memory_of(handle), bytes, align);
     } else if (heap == k_host_heap) {
-      buffer->owned = aligned_bytes(bytes);
+      buffer->owned = aligned_bytes(bytes, align);
       buffer->data = buffer->owned.get();
     } else {
       throw Failure(SCF_NOT_FOUND, "there is no heap " + std::to_string(heap));
@@ -143,8 +154,7 @@ inline scf_status* unmap(scf_buffer*) { return nullptr; }
 
 inline scf_status* budget(scf_device* handle, std::uint32_t heap, std::uint64_t* out) {
   const Memory& memory = memory_of(handle);
-  *out = heap == k_device_heap ? memory.total - std::min(memory.used.load(), memory.total)
-                               : seacliff::sdk::host_heap().budget;
+  *out = heap == k_device_heap ? memory.left() : seacliff::sdk::host_heap().budget;
   return nullptr;
 }
 
