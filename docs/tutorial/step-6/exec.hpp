@@ -44,6 +44,7 @@ public:
   void run(const Step& step) {
     bind_symbols(step);
     require_io(step);
+    fill_weights();
     for (const scf_binding& io : step.io) move(io, SCF_ROLE_INPUT);
     for (std::size_t i = 0; i < program_.launches(); ++i) program_.launch(i, calls_, arena_.address());
     for (const scf_binding& io : step.io) move(io, SCF_ROLE_OUTPUT);
@@ -61,12 +62,22 @@ private:
     if (!weight.used) return;
     if (binding.slice.bytes < weight.bytes) throw too_small(weight);
     Buffer& buffer = Buffer::of(binding.slice);
-    Placed& placed = weights_[binding.value];
-    placed.block = buffer.block;
-    if (placed.block == nullptr)
-      placed.block = buffer.on_device(memory_of(reinterpret_cast<scf_device*>(program_.device)), binding.slice.offset,
-                                      weight.bytes);
-    placed.address = placed.block->address() + (buffer.block != nullptr ? binding.slice.offset : 0);
+    Weight& bound = weights_[binding.value];
+    if (buffer.block != nullptr) { // in device memory already
+      bound.address = buffer.block->address() + binding.slice.offset;
+      return;
+    }
+    bound.copy =
+        buffer.copy_of(memory_of(reinterpret_cast<scf_device*>(program_.device)), binding.slice.offset, weight.bytes);
+    bound.address = bound.copy->block.address();
+    bound.source = buffer.data + binding.slice.offset;
+    bound.bytes = weight.bytes;
+  }
+
+  void fill_weights() {
+    for (const Weight& weight : weights_)
+      if (weight.copy != nullptr)
+        std::call_once(weight.copy->filled, [&] { weight.copy->block.upload(0, weight.source, weight.bytes); });
   }
 
   std::byte* address(std::uint32_t id) const {
@@ -137,13 +148,15 @@ private:
     return Failure(SCF_INVALID_ARGUMENT, "the slice bound to '" + v.name + "' is too small");
   }
 
-  struct Placed {
-    std::shared_ptr<Block> block;
+  struct Weight {
     std::byte* address = nullptr;
+    std::shared_ptr<WeightCopy> copy; // of what lies at `source`; nullptr: used where it is
+    const std::byte* source = nullptr;
+    std::uint64_t bytes = 0;
   };
   const Program& program_;
   Block arena_;
-  std::vector<Placed> weights_; // by value
+  std::vector<Weight> weights_; // by value
   std::vector<Tensor> tensors_; // by operand
   std::vector<KernelCall> calls_;
 };

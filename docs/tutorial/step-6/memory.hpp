@@ -12,7 +12,7 @@ namespace device {
 
 using namespace seacliff::sdk;
 
-enum Heap : std::uint32_t { k_host_heap = 0, k_device_heap = 1 };
+enum Heap : std::uint32_t { k_device_heap = 0, k_host_heap = 1 };
 
 inline std::shared_ptr<std::byte> aligned_bytes(std::uint64_t bytes, std::uint64_t align) {
   if (!std::has_single_bit(align)) throw Failure(SCF_INVALID_ARGUMENT, "alignment is no power of two");
@@ -73,6 +73,14 @@ private:
   std::shared_ptr<std::byte> data_;
 };
 
+/// Device memory for a weight that lies in host memory. It is filled by the first step that uses it.
+struct WeightCopy {
+  Block block;
+  std::once_flag filled{};
+
+  WeightCopy(Memory& memory, std::uint64_t bytes) : block(memory, bytes) {}
+};
+
 /// What is behind a scf_buffer: device memory, host memory of ours, or pages of the host.
 struct Buffer {
   const scf_host* host = nullptr;
@@ -81,7 +89,7 @@ struct Buffer {
   std::shared_ptr<std::byte> owned;
   std::shared_ptr<Block> block;
   std::mutex lock{};
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::weak_ptr<Block>> copies{}; // of weights, by offset and bytes
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::weak_ptr<WeightCopy>> copies{}; // by offset and bytes
 
   static Buffer* of(scf_buffer* handle) { return reinterpret_cast<Buffer*>(handle); }
   scf_buffer* handle() { return reinterpret_cast<scf_buffer*>(this); }
@@ -95,17 +103,12 @@ struct Buffer {
     return *buffer;
   }
 
-  /// Device memory with the bytes of a weight. Programs for one token and for many bind the same weights: they share
-  /// one copy for as long as one of them lives.
-  std::shared_ptr<Block> on_device(Memory& memory, std::uint64_t offset, std::uint64_t n) {
+  /// Programs for one token and for many bind the same weights: they share one copy for as long as one of them lives.
+  std::shared_ptr<WeightCopy> copy_of(Memory& memory, std::uint64_t offset, std::uint64_t n) {
     const std::lock_guard guard(lock);
-    std::weak_ptr<Block>& known = copies[{offset, n}];
-    std::shared_ptr<Block> copy = known.lock();
-    if (copy == nullptr) {
-      copy = std::make_shared<Block>(memory, n);
-      copy->upload(0, data + offset, n);
-      known = copy;
-    }
+    std::weak_ptr<WeightCopy>& known = copies[{offset, n}];
+    std::shared_ptr<WeightCopy> copy = known.lock();
+    if (copy == nullptr) known = copy = std::make_shared<WeightCopy>(memory, n);
     return copy;
   }
 };
@@ -134,8 +137,7 @@ inline scf_status* alloc(scf_device* handle, std::uint32_t heap, std::uint64_t b
 
 inline void free(scf_buffer* handle) { delete Buffer::of(handle); }
 
-/// Pages of the host are remembered, not copied: what a program needs of them is copied when it is made (weights) or
-/// runs (inputs, outputs).
+/// Pages of the host are remembered, not copied: programs copy what they need of them.
 inline scf_status* import_host(scf_device* handle, void* data, std::uint64_t bytes, std::uint32_t, scf_buffer** out) {
   const scf_host* host = tables::DeviceObject::of(handle)->host();
   return guard(host, [&] { *out = (new Buffer{host, bytes, static_cast<std::byte*>(data), {}, {}})->handle(); });

@@ -31,7 +31,9 @@ public:
     device.name = "a device with its own memory";
     device.kind = SCF_DEVICE_ACCEL;
     device.flags = SCF_DEVICE_USABLE; // no UNIFIED_MEMORY
-    device.heaps = {host_heap(), own};
+    HeapDesc host = host_heap();
+    host.id = device::k_host_heap;
+    device.heaps = {own, host}; // the one to compute in first
     return {device};
   }
 
