@@ -6,12 +6,16 @@
 
 #include <benchmark/benchmark.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace seacliff::cpu {
 namespace {
 
+struct alignas(64) Line {
+  std::byte bytes[64];
+};
 struct Shape {
   const char* name;
   std::int64_t n, k;
@@ -40,6 +44,8 @@ void multiply(benchmark::State& state, const Isa& isa, const Format& format, con
   args.tokens = tokens;
   args.y = y.data();
   args.y_stride = shape.n;
+  const std::unique_ptr<Line[]> scratch(new Line[isa.act_scratch(tokens) / sizeof(Line)]);
+  args.scratch = reinterpret_cast<std::byte*>(scratch.get());
   for (auto _ : state) {
     if (act8)
       for (std::int64_t t = 0; t < tokens; ++t)

@@ -45,6 +45,7 @@ struct GemmArgs {
   std::int64_t y_stride;               // elements from token to token; rows are neighbours
   const std::int32_t* x_row = nullptr; // token t reads row x_row[t] of x; nullptr: t
   const std::int32_t* y_row = nullptr; // and writes row y_row[t] of y; nullptr: t
+  std::byte* scratch = nullptr;        // gemm_act: Isa::act_scratch(tokens) bytes from a cache line on
 };
 
 /// The product with one weight format.
@@ -105,6 +106,7 @@ struct Isa {
   const Format* formats;
   std::int64_t n_formats;
   void (*quantise)(Act, const float* x, std::int64_t k, std::byte* out);
+  std::uint64_t (*act_scratch)(std::int64_t tokens); // bytes that gemm_act needs for so many tokens or fewer
 
   // Rows of n elements.
   float (*sum_squares)(const float* x, std::int64_t n);

@@ -7,8 +7,7 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 extern const Format formats[];
 extern const std::int64_t n_formats;
-/// gemm_act of every format that has one, for sets with tile registers (SCF_HAS_TILES).
-void gemm_tiles_act(DType dtype, const GemmArgs& args);
+std::uint64_t act_scratch(std::int64_t tokens);
 void quantise(Act act, const float* x, std::int64_t k, std::byte* out);
 
 float sum_squares(const float* x, std::int64_t n);

@@ -20,6 +20,7 @@ void Gemm::multiply(const sdk::Tensor& w, std::int64_t first_row, const Activati
   args.rows = part.rows.end - part.rows.begin;
   args.x = x.data + static_cast<std::uint64_t>(part.tokens.begin) * x.stride;
   args.x_stride = x.stride;
+  args.scratch = x.scratch;
   args.tokens = part.tokens.end - part.tokens.begin;
   args.y = y + part.tokens.begin * y_stride + part.rows.begin;
   args.y_stride = y_stride;
@@ -29,18 +30,20 @@ void Gemm::multiply(const sdk::Tensor& w, std::int64_t first_row, const Activati
 std::uint64_t Quantiser::bytes(std::int64_t max_rows, std::uint32_t workers) const {
   if (act_ == Act::none) return 0;
   const std::int64_t alone = std::min(max_rows, k_alone / k_);
-  return row_ * static_cast<std::uint64_t>(std::max(max_rows, alone * workers));
+  return row_ * static_cast<std::uint64_t>(std::max(max_rows, alone * workers)) + isa_.act_scratch(max_rows) * workers;
 }
 
 Activations Quantiser::prepare(const float* x, std::int64_t rows, std::byte* scratch, const sdk::Worker& worker) const {
   if (act_ == Act::none) return {reinterpret_cast<const std::byte*>(x), static_cast<std::uint64_t>(k_) * 4};
   const bool alone = rows * k_ <= k_alone || worker.count() == 1;
-  if (alone && worker.count() > 1) scratch += static_cast<std::uint64_t>(rows * worker.index()) * row_;
+  const std::int64_t copies = alone ? worker.count() : 1;
+  std::byte* own = scratch + row_ * static_cast<std::uint64_t>(rows * copies) + isa_.act_scratch(rows) * worker.index();
+  if (alone) scratch += static_cast<std::uint64_t>(rows * worker.index()) * row_;
   const Range mine = alone ? Range{0, rows} : worker.share(rows);
   for (std::int64_t r = mine.begin; r < mine.end; ++r)
     isa_.quantise(act_, x + r * k_, k_, scratch + static_cast<std::uint64_t>(r) * row_);
   if (!alone) worker.barrier();
-  return {scratch, row_};
+  return {scratch, row_, own};
 }
 
 } // namespace seacliff::cpu

@@ -8,7 +8,8 @@ namespace seacliff::cpu {
 /// Rows of activations, f32 or quantised.
 struct Activations {
   const std::byte* data = nullptr;
-  std::uint64_t stride = 0; // bytes
+  std::uint64_t stride = 0;     // bytes
+  std::byte* scratch = nullptr; // this worker's, for Gemm
 };
 
 /// A matrix [n, k], or several of them one behind the other.
@@ -37,7 +38,8 @@ private:
 };
 
 /// Activations in the form that `act` asks for. Few elements: every worker quantises all of them for itself, which is
-/// quicker than to wait for each other; many: together, with a barrier behind.
+/// quicker than to wait for each other; many: together, with a barrier behind. The scratch also holds what products
+/// with them need.
 class Quantiser {
 public:
   Quantiser(const Isa& isa, Act act, std::int64_t k) : isa_(isa), act_(act), k_(k), row_(act_layout(act, k).bytes) {}
@@ -47,6 +49,7 @@ public:
   Activations prepare(const float* x, std::int64_t rows, std::byte* scratch, const sdk::Worker& worker) const;
 
 private:
+  std::uint64_t rows_bytes(std::int64_t max_rows, std::uint32_t workers) const;
   static constexpr std::int64_t k_alone = 16384; // elements
   const Isa& isa_;
   Act act_;

@@ -45,7 +45,7 @@ public:
     for (std::int64_t row = mine.rows.begin; row < mine.rows.end;) {
       const std::int64_t group = row / per_group, end = std::min(mine.rows.end, (group + 1) * per_group);
       const Activations x_group{all.data + static_cast<std::uint64_t>(group) * all.stride,
-                                all.stride * static_cast<std::uint64_t>(groups_)};
+                                all.stride * static_cast<std::uint64_t>(groups_), all.scratch};
       gemm_.multiply(w, 0, x_group, {{row, end}, mine.tokens}, out, gemm_.n());
       row = end;
     }
@@ -131,7 +131,7 @@ public:
         std::fill(y + mine.begin, y + mine.end, 0.0f);
         continue;
       }
-      const Activations one{rows.data + static_cast<std::uint64_t>(row) * rows.stride, rows.stride};
+      const Activations one{rows.data + static_cast<std::uint64_t>(row) * rows.stride, rows.stride, rows.scratch};
       gemm_.multiply(w, id * n, one, {mine, {0, 1}}, y, n);
     }
   }

@@ -10,6 +10,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
 
 namespace seacliff::cpu {
@@ -83,6 +84,11 @@ std::vector<float> picked(const Isa& isa, const ops::Case& test, const std::vect
   args.y_stride = rows + 3;
   args.x_row = from.data();
   args.y_row = to.data();
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  const std::unique_ptr<Line[]> scratch(new Line[isa.act_scratch(args.tokens) / sizeof(Line)]);
+  args.scratch = reinterpret_cast<std::byte*>(scratch.get());
   format.gemm_act(args);
   return y;
 }
