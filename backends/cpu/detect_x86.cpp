@@ -57,7 +57,8 @@ Features detect() {
   found.avx512vnni = found.avx512 && has(c, 11);
   found.avx512vbmi = found.avx512vnni && has(c, 1) && has(c, 8); // VBMI, GFNI
   const bool tiles = (xcr0 & 0x60000) == 0x60000;
-  found.amx = found.avx512vbmi && tiles && has(d, 24) && has(d, 25) && kernel_offers_tiles(); // TILE, INT8
+  found.amx = found.avx512vbmi && tiles && has(d, 22) && has(d, 24) && has(d, 25) && // BF16, TILE, INT8
+              kernel_offers_tiles();
   return found;
 }
 
