@@ -75,7 +75,7 @@ void register_all() {
                 multiply(state, *isa, format, shape, act8);
               });
           cases->Arg(1)->Arg(64);
-          if (act8) cases->Arg(16)->Arg(512);
+          if (act8) cases->Arg(2)->Arg(4)->Arg(8)->Arg(16)->Arg(512);
         }
   }
 }

@@ -16,6 +16,7 @@ graph::ModelOptions CommonOptions::model_options() const {
   options.exact = exact;
   options.kv8 = kv8;
   options.idx4 = idx4;
+  options.copy_weights = copy_weights;
   if (ctx != 0) options.max_ctx = ctx;
   return options;
 }
@@ -36,6 +37,11 @@ void add_common_options(CLI::App& command, CommonOptions& o) {
   command.add_option("--idx4", o.idx4, "E2M1 round trip in the indexer, as in training (on|off)")
       ->transform(CLI::CheckedTransformer(words))
       ->default_str("on");
+  command
+      .add_option("--weights", o.copy_weights,
+                  "mapped: in the page cache; copy: in memory of the process, in large pages (mapped|copy)")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"mapped", false}, {"copy", true}}))
+      ->default_str("mapped");
   command.add_option("--deny", o.deny, "OP@DEVICE: never run that op there");
   command.add_flag("--strict", o.strict, "exit with 3 rather than fall back to another device or decomposition");
   command.add_option("--isa", o.isa, "instruction set of the cpu backend, by name");

@@ -21,6 +21,7 @@ struct CommonOptions {
   std::int64_t ctx = 0; // 0: the command's default
   bool exact = false, strict = false, verbose = false, quiet = false;
   bool kv8 = true, idx4 = true;
+  bool copy_weights = false;
   std::string isa;
 
   graph::RuntimeOptions runtime() const { return {threads, plugins, isa}; }

@@ -13,7 +13,7 @@ namespace seacliff::cpu {
 namespace {
 
 struct Features {
-  bool avx2 = false, avx512 = false, avx512vnni = false, amx = false;
+  bool avx2 = false, avx512 = false, avx512vnni = false, avx512vbmi = false, amx = false;
 };
 
 std::uint64_t read_xcr0() {
@@ -55,8 +55,9 @@ Features detect() {
   found.avx2 = ymm && fma && f16c && has(b, 5);
   found.avx512 = found.avx2 && zmm && has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); // F DQ BW VL
   found.avx512vnni = found.avx512 && has(c, 11);
+  found.avx512vbmi = found.avx512vnni && has(c, 1) && has(c, 8); // VBMI, GFNI
   const bool tiles = (xcr0 & 0x60000) == 0x60000;
-  found.amx = found.avx512vnni && tiles && has(d, 22) && has(d, 24) && has(d, 25) && // BF16, TILE, INT8
+  found.amx = found.avx512vbmi && tiles && has(d, 22) && has(d, 24) && has(d, 25) && // BF16, TILE, INT8
               kernel_offers_tiles();
   return found;
 }
@@ -66,6 +67,7 @@ Features detect() {
 bool runs_here(std::string_view name) {
   static const Features found = detect();
   if (name == "amx") return found.amx;
+  if (name == "avx512vbmi") return found.avx512vbmi;
   if (name == "avx512vnni") return found.avx512vnni;
   if (name == "avx512") return found.avx512;
   if (name == "avx2") return found.avx2;

@@ -56,6 +56,8 @@ public:
   std::uint64_t alignment() const;  // of tensor data, bytes
   /// The mapping, for advice about its pages; nullptr after `parse`. Owned by this file.
   const MappedFile* mapping() const;
+  /// MappedFile::copy_into_memory, where there is a mapping; addresses stay.
+  void copy_into_memory();
 
   const std::map<std::string, GgufValue, std::less<>>& metadata() const;
   bool has(std::string_view key) const;

@@ -403,6 +403,9 @@ std::uint64_t GgufFile::data_bytes() const { return impl_->data_bytes; }
 std::uint32_t GgufFile::version() const { return impl_->version; }
 std::uint64_t GgufFile::alignment() const { return impl_->alignment; }
 const MappedFile* GgufFile::mapping() const { return impl_->mapping ? &*impl_->mapping : nullptr; }
+void GgufFile::copy_into_memory() {
+  if (impl_->mapping) impl_->mapping->copy_into_memory();
+}
 const std::map<std::string, GgufValue, std::less<>>& GgufFile::metadata() const { return impl_->metadata; }
 bool GgufFile::has(std::string_view key) const { return impl_->value(key) != nullptr; }
 std::span<const GgufTensor> GgufFile::tensors() const { return impl_->tensors; }

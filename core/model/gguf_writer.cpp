@@ -6,8 +6,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <limits>
 #include <system_error>
+#include <unistd.h>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -70,6 +72,7 @@ struct GgufWriter::Impl {
   void put(const void* data, std::size_t size);
   void pad(std::uint64_t size);
   void write_header();
+  void forget_pages();
   void skip_shared();
 };
 
@@ -253,6 +256,15 @@ void GgufWriter::write(std::span<const std::byte> bytes) {
   w.skip_shared();
 }
 
+/// Out of the page cache, where what was written lies in small pages, so that the first load gets large ones.
+void GgufWriter::Impl::forget_pages() {
+  constexpr std::uint64_t worth_while = std::uint64_t{64} << 20;
+  const long end = std::ftell(file.get());
+  if (end < 0 || static_cast<std::uint64_t>(end) < worth_while || std::fflush(file.get()) != 0) return;
+  const int fd = ::fileno(file.get());
+  if (::fdatasync(fd) == 0) ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 void GgufWriter::finish() {
   Impl& w = *impl_;
   if (!w.file) w.fail(Code::failed_precondition, "is finished already");
@@ -261,6 +273,7 @@ void GgufWriter::finish() {
     w.fail(Code::failed_precondition,
            fmt::format("tensor {} has {} bytes, {} were written", quote(w.tensors[w.current].name),
                        w.tensors[w.current].bytes, w.written));
+  w.forget_pages();
   if (std::fclose(w.file.release()) != 0) {
     const int error = errno;
     w.fail(Code::unavailable, "cannot be written: " + std::generic_category().message(error));

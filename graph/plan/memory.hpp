@@ -9,7 +9,8 @@
 
 namespace seacliff::graph {
 
-/// Bytes. `weights` are pages of the mapped file, which the kernel may drop and read again; the rest is allocated.
+/// Bytes. `weights` are pages of the mapped file, which the kernel may drop and read again, unless they are copied; the
+/// rest is allocated.
 struct MemoryPlan {
   std::uint64_t weights = 0;     // distinct bytes of the file that tensors cover
   std::uint64_t state = 0;       // caches of all slots
@@ -18,8 +19,11 @@ struct MemoryPlan {
   std::uint64_t io = 0;          // step inputs, logits, values that change device
   std::uint64_t process = 0;     // code, tokenizer, graphs: what the process holds and will yet touch
 
-  std::uint64_t allocated() const { return state + checkpoints + scratch + io; }
-  std::uint64_t total() const { return weights + process + allocated(); }
+  bool copied_weights = false;
+  std::string weight_pages; // said beside them: "mapped file, 40 % in memory, 98 % of it in large pages"
+
+  std::uint64_t allocated() const { return (copied_weights ? weights : 0) + state + checkpoints + scratch + io; }
+  std::uint64_t total() const { return (copied_weights ? 0 : weights) + process + allocated(); }
   /// "memory: 0.02 GiB weights (mapped) + ... = 0.1 GiB of 23 GiB"
   std::string summary(std::uint64_t limit) const;
 };

@@ -1,10 +1,12 @@
 #include "graph/run/model.hpp"
 
 #include "core/base/log.hpp"
+#include "core/memory/mapped_file.hpp"
 #include "core/memory/memory_limit.hpp"
 #include "graph/passes/passes.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <set>
 
@@ -56,6 +58,14 @@ constexpr std::uint64_t k_process_slack = 16U << 20;
 constexpr std::uint64_t k_page = 4096;
 std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + k_page - 1) / k_page * k_page; }
 
+/// What is said of a file's pages: "mapped file, 40 % in memory, 98 % of it in large pages".
+std::string pages_of(const MappedFile& file) {
+  const MappedFile::Residence pages = file.residence();
+  if (pages.in_memory == 0) return "mapped file, to be read";
+  return fmt::format("mapped file, {:.0f} % in memory, {:.0f} % of it in large pages", 100 * pages.in_memory,
+                     100 * pages.large);
+}
+
 } // namespace
 
 Model::Model(std::shared_ptr<Runtime> runtime, GgufFile file, const ModelOptions& options)
@@ -64,7 +74,9 @@ Model::Model(std::shared_ptr<Runtime> runtime, GgufFile file, const ModelOptions
   slot_taken_.assign(static_cast<std::size_t>(options_.n_slots), false);
   devices_ = runtime_->open_devices(options_.backends);
   compile(TensorDirectory(file_, hp_));
+  if (file_.mapping() != nullptr) file_.mapping()->advise_large_pages();
   plan_memory();
+  load_weights();
   allocate();
 }
 
@@ -112,18 +124,29 @@ void Model::plan_memory() {
     memory_.state += whole_pages(bytes);
     if (state.ratio == 0) rings += bytes;
   }
+  memory_.process = process_memory().rss + k_process_slack; // first: pages_of touches pages of the weights
   memory_.weights = file_.data_bytes();
+  memory_.copied_weights = options_.copy_weights && file_.mapping() != nullptr;
+  memory_.weight_pages = memory_.copied_weights ? "copied" : file_.mapping() ? pages_of(*file_.mapping()) : "in memory";
   memory_.checkpoints = rings * static_cast<std::uint64_t>(options_.checkpoints);
   for (const Sized& sized : programs_) {
     memory_.scratch = std::max(memory_.scratch, whole_pages(sized.program->scratch_bytes()));
     memory_.io = std::max(memory_.io, whole_pages(sized.program->io_bytes()));
   }
-  memory_.process = process_memory().rss + k_process_slack;
   const MemoryLimit limit = memory_limit();
   log::info("model", "{}", memory_.summary(limit.total));
   check_fit(memory_, limit.total);
   if (memory_.total() > limit.total)
     log::warn("model", "the weights do not stay in memory: parts of the file will be read again and again");
+}
+
+void Model::load_weights() {
+  if (!memory_.copied_weights) return;
+  const auto begin = std::chrono::steady_clock::now();
+  file_.copy_into_memory();
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+  log::info("model", "weights: copied in {:.1f} s, {:.0f} % in large pages", taken.count(),
+            100 * file_.mapping()->residence().large);
 }
 
 void Model::allocate() {

@@ -36,6 +36,7 @@ struct ModelOptions {
   std::int64_t max_outputs = 64; // logit rows of one step
   std::int64_t rewind_rows = 64; // tokens a slot goes back for free
   std::int64_t checkpoints = 4;  // per slot, for going back further
+  bool copy_weights = false;     // into memory of the process, in large pages; else they stay in the mapped file
 };
 
 /// One sequence's part of a step: tokens at positions `position`, `position`+1, ...
@@ -97,6 +98,7 @@ private:
 
   void compile(const TensorDirectory& tensors);
   void plan_memory();
+  void load_weights();
   void allocate();
   void add_states(const Graph& graph);
   void check_step(std::span<const Run> runs, std::span<const std::int32_t> out_rows) const;

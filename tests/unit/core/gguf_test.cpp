@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <random>
 
@@ -377,8 +378,37 @@ TEST(MappedFile, AdviceChangesNoBytes) {
   mapped.drop(0, ~std::uint64_t{0});
   mapped.drop(~std::uint64_t{0}, 5);
   mapped.advise_willneed(99999, ~std::uint64_t{0});
+  mapped.advise_large_pages();
   ASSERT_EQ(mapped.bytes().size(), contents.size());
   EXPECT_EQ(std::memcmp(mapped.bytes().data(), contents.data(), contents.size()), 0);
+  const MappedFile::Residence pages = mapped.residence();
+  EXPECT_GT(pages.in_memory, 0) << "it has just been read";
+  EXPECT_LE(pages.large, 1);
+}
+
+TEST(MappedFile, CopyKeepsBytesAndAddress) {
+  std::string contents((std::size_t{5} << 20) + 12345, '\0');
+  for (std::size_t i = 0; i < contents.size(); ++i) contents[i] = static_cast<char>(i * 31 % 251);
+  const TemporaryFile file(contents);
+  MappedFile mapped = MappedFile::open(file.path());
+  const std::byte* address = mapped.bytes().data();
+  mapped.copy_into_memory();
+  mapped.copy_into_memory(); // once is enough
+  mapped.drop(0, contents.size());
+  mapped.advise_large_pages();
+  const MappedFile moved = std::move(mapped);
+  ASSERT_EQ(moved.bytes().data(), address);
+  ASSERT_EQ(moved.bytes().size(), contents.size());
+  EXPECT_EQ(std::memcmp(address, contents.data(), contents.size()), 0);
+  EXPECT_EQ(moved.residence().in_memory, 1);
+}
+
+TEST(MappedFile, CopyOfAShrunkFileIsRefused) {
+  const TemporaryFile file(std::string(100000, 'x'));
+  MappedFile mapped = MappedFile::open(file.path());
+  std::filesystem::resize_file(file.path(), 5000);
+  EXPECT_THROW(mapped.copy_into_memory(), Error);
+  EXPECT_EQ(mapped.bytes()[4999], std::byte{'x'});
 }
 
 TEST(MappedFile, GgufExposesItsMapping) {

@@ -4,4 +4,5 @@
 #include "kernels/panels/products.hpp"
 #include "kernels/simd/avx512_floats.hpp"
 #include "kernels/simd/dot_vnni.hpp"
+#include "kernels/vnni/iq2_xxs.hpp"
 #include "kernels/vnni/products.hpp"

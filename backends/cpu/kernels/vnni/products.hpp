@@ -1,4 +1,5 @@
-// The products that sets with AVX-512 VNNI have of their own: the formats of a Flash model, few tokens.
+// The products that sets with AVX-512 VNNI have of their own, few tokens: the formats of a Flash model but
+// IQ2_XXS, which is in iq2_xxs.hpp here and, for sets with VBMI, in kernels/vbmi.
 #pragma once
 
 #include "kernels/own_product.hpp"
@@ -8,7 +9,6 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 void few_q8_0(const GemmArgs& args);
 void few_q2_k(const GemmArgs& args);
 void few_q4_k(const GemmArgs& args);
-void few_iq2_xxs(const GemmArgs& args);
 
 template <> struct OwnProduct<DType::q8_0> {
   static constexpr bool exists = true;
@@ -21,10 +21,6 @@ template <> struct OwnProduct<DType::q2_k> {
 template <> struct OwnProduct<DType::q4_k> {
   static constexpr bool exists = true;
   static void few(const GemmArgs& a) { few_q4_k(a); }
-};
-template <> struct OwnProduct<DType::iq2_xxs> {
-  static constexpr bool exists = true;
-  static void few(const GemmArgs& a) { few_iq2_xxs(a); }
 };
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

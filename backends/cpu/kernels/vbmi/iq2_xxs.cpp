@@ -1,0 +1,201 @@
+// IQ2_XXS with 1 to 8 quantised tokens by VBMI, GFNI and VNNI: two super-blocks (512 weights, a "pair") at a time.
+//
+// Register j holds the j-th weight of all 64 groups of eight, so that a dword lane is one sub-block of 32 weights, with
+// a scale of its own. The grid's magnitudes are 2-bit digits: an entry is two bytes, looked up by vpermb. What follows
+// is bits: affine maps over GF(2) (vgf2p8affineqb) bring digits and signs of two weights into one byte, and turn each
+// nibble into the weight plus 128.
+#include "kernels/vbmi/iq2_xxs.hpp"
+
+#include "kernels/vbmi/iq2_xxs_bits.hpp"
+#include "kernels/vnni/wide.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+namespace {
+
+// A nibble between the maps: bits 0 and 1 the digit, bit 2 the sign, bit 3 the sign of a weight whose digit is 0. It is
+// the AND of a byte from the digits and one from the signs.
+constexpr int k_digit_constant = 0xcc, k_sign_constant = 0x33;
+constexpr std::uint64_t digit_map(unsigned pair) {
+  BitMap map{};
+  for (unsigned e = 0; e < 2; ++e) {
+    const unsigned low = 1u << (4 * pair + 2 * e);
+    map.from[4 * e] = static_cast<std::uint8_t>(low);
+    map.from[4 * e + 1] = static_cast<std::uint8_t>(2 * low);
+    map.from[4 * e + 3] = static_cast<std::uint8_t>(3 * low); // not both: neither, with the constant
+  }
+  return map.matrix();
+}
+/// From seven stored signs; the eighth is their parity.
+constexpr std::uint64_t sign_map(unsigned pair) {
+  BitMap map{};
+  for (unsigned e = 0; e < 2; ++e) {
+    const unsigned element = 2 * pair + e;
+    map.from[4 * e + 2] = map.from[4 * e + 3] = static_cast<std::uint8_t>(element == 7 ? 0x7f : 1u << element);
+  }
+  return map.matrix();
+}
+/// From the nibble at bit `shift` to the code: 128 + 8 ^ what each of its bits changes.
+constexpr int k_code_constant = 128 + 8;
+constexpr std::uint64_t code_map(unsigned shift) {
+  const unsigned change[4] = {(128 + 8) ^ (128 + 25), (128 + 8) ^ (128 + 43), (128 + 25) ^ (128 - 25),
+                              (128 + 25) ^ (128 - 25) ^ (128 + 8) ^ (128 - 8)};
+  BitMap map{};
+  for (unsigned bit = 0; bit < 8; ++bit)
+    for (unsigned b = 0; b < 4; ++b)
+      map.from[bit] = static_cast<std::uint8_t>(map.from[bit] | (change[b] >> bit & 1) << (shift + b));
+  return map.matrix();
+}
+static_assert(((128 + 43) ^ (128 - 43)) == ((128 + 25) ^ (128 - 25)), "the sign changes the same bits of both");
+
+/// 512 weights plus 128, and the scale of each sub-block of 32.
+struct Pair {
+  Z code[8];
+  F scale;
+};
+
+/// The second block is taken as zeros where there is none.
+template <bool WHOLE> SCF_INLINE void unpack(const blocks::IQ2_XXS* b, Pair& out) {
+  const GroupBits bits = group_bits<WHOLE>(b);
+#pragma GCC unroll 2
+  for (unsigned half = 0; half < 2; ++half) {
+    const Z digits = look_up(k_planes.digits[half], bits);
+#pragma GCC unroll 2
+    for (unsigned pair = 0; pair < 2; ++pair) {
+      const Z nibbles = _mm512_and_si512(map_bits<k_digit_constant>(digits, digit_map(pair)),
+                                         map_bits<k_sign_constant>(bits.signs, sign_map(2 * half + pair)));
+      out.code[4 * half + 2 * pair] = map_bits<k_code_constant>(nibbles, code_map(0));
+      out.code[4 * half + 2 * pair + 1] = map_bits<k_code_constant>(nibbles, code_map(4));
+    }
+  }
+
+  // d * (0.5 + scale) / 4
+  const F eighths = _mm512_setr_ps(0.125f, 0.375f, 0.625f, 0.875f, 1.125f, 1.375f, 1.625f, 1.875f, 2.125f, 2.375f,
+                                   2.625f, 2.875f, 3.125f, 3.375f, 3.625f, 3.875f);
+  out.scale = _mm512_permutexvar_ps(bits.scales, eighths) * bits.d;
+}
+
+/// The activations opposite a pair. `start`: what the sums begin with, for the 128 in every weight.
+struct alignas(64) Opposite512 {
+  std::int8_t x[8][64];
+  std::int32_t start[16];
+  float scale[16];
+};
+
+/// Eight rows of eight 64-bit words, transposed.
+SCF_INLINE void transpose(Z (&v)[8]) {
+  Z a[8], b[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm512_unpacklo_epi64(v[i], v[i + 1]);
+    a[i + 1] = _mm512_unpackhi_epi64(v[i], v[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const int at = 4 * (i / 2) + i % 2;
+    b[at] = _mm512_shuffle_i64x2(a[at], a[at + 2], 0x88);
+    b[at + 2] = _mm512_shuffle_i64x2(a[at], a[at + 2], 0xdd);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm512_shuffle_i64x2(b[i], b[i + 4], 0x88);
+    v[i + 4] = _mm512_shuffle_i64x2(b[i], b[i + 4], 0xdd);
+  }
+}
+
+SCF_INLINE void lay_opposite(const Row& row, std::int64_t block, bool whole, Opposite512& out) {
+  const Z bytes = _mm512_setr_epi64(0x3830282018100800, 0x3931292119110901, 0x3a322a221a120a02, 0x3b332b231b130b03,
+                                    0x3c342c241c140c04, 0x3d352d251d150d05, 0x3e362e261e160e06, 0x3f372f271f170f07);
+  Z x[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i)
+    x[i] = i < 4 || whole ? _mm512_permutexvar_epi8(bytes, load_z(row.codes + 256 * block + 64 * i))
+                          : _mm512_setzero_si512();
+  transpose(x);
+  Z sum = _mm512_setzero_si512();
+#pragma GCC unroll 8
+  for (int j = 0; j < 8; ++j) {
+    _mm512_store_si512(out.x[j], x[j]);
+    sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(-128), x[j]);
+  }
+  _mm512_store_si512(out.start, _mm512_sub_epi32(_mm512_setzero_si512(), sum));
+  const F second = set1(whole ? row.scales[block + 1] : 0.0f);
+  _mm512_store_ps(out.scale, _mm512_mask_blend_ps(0xff00, set1(row.scales[block]), second));
+}
+
+constexpr std::int64_t k_pairs = 8; // laid out at a time: 40 KB for eight tokens
+
+template <int T> struct Stretch {
+  const std::byte* w;
+  std::uint64_t stride;
+  std::int64_t whole; // pairs
+  bool half;          // and one block more
+  bool first;         // sets y, else adds to it
+  const Opposite512 (*x)[k_pairs];
+  float* y[T];
+};
+
+template <bool WHOLE, int T>
+SCF_INLINE void add_pair(const blocks::IQ2_XXS* w, const Opposite512 (*x)[k_pairs], std::int64_t i, F (&acc)[T]) {
+  Pair pair;
+  unpack<WHOLE>(w + 2 * i, pair);
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    const Opposite512& o = x[t][i];
+    Z even = load_z(o.start),
+      odd = _mm512_setzero_si512(); // two chains: one of eight is too long to overlap with others
+#pragma GCC unroll 4
+    for (int j = 0; j < 8; j += 2) {
+      even = _mm512_dpbusd_epi32(even, pair.code[j], load_z(o.x[j]));
+      odd = _mm512_dpbusd_epi32(odd, pair.code[j + 1], load_z(o.x[j + 1]));
+    }
+    acc[t] = fma(_mm512_cvtepi32_ps(_mm512_add_epi32(even, odd)), pair.scale * load(o.scale), acc[t]);
+  }
+}
+
+template <int T> [[gnu::noinline]] void rows_of(const Stretch<T>& s, std::int64_t rows) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const auto* w = reinterpret_cast<const blocks::IQ2_XXS*>(s.w + static_cast<std::uint64_t>(r) * s.stride);
+    F acc[T];
+    for (F& a : acc) a = zero();
+    for (std::int64_t i = 0; i < s.whole; ++i) {
+      fetch<2 * sizeof(blocks::IQ2_XXS)>(reinterpret_cast<const std::byte*>(w + 2 * i) + 4 * s.stride);
+      add_pair<true>(w, s.x, i, acc);
+    }
+    if (s.half) add_pair<false>(w, s.x, s.whole, acc);
+    for (int t = 0; t < T; ++t) s.y[t][r] = sum(acc[t]) + (s.first ? 0.0f : s.y[t][r]);
+  }
+}
+
+template <int T> void tokens_of(const GemmArgs& a, std::int64_t token) {
+  Opposite512 x[T][k_pairs];
+  const std::int64_t n_blocks = a.k / 256;
+  for (std::int64_t from = 0; from < n_blocks; from += 2 * k_pairs) {
+    const std::int64_t n = lesser(2 * k_pairs, n_blocks - from);
+    Stretch<T> s{a.w + from * static_cast<std::int64_t>(sizeof(blocks::IQ2_XXS)),
+                 a.w_stride,
+                 n / 2,
+                 n % 2 != 0,
+                 from == 0,
+                 x,
+                 {}};
+    for (int t = 0; t < T; ++t) {
+      const Row row = row_at(a, token + t, 256);
+      for (std::int64_t i = 0; i < n; i += 2) lay_opposite(row, from + i, i + 1 < n, x[t][i / 2]);
+      s.y[t] = out_at(a, token + t);
+    }
+    rows_of(s, a.rows);
+  }
+}
+
+} // namespace
+
+void few_iq2_xxs(const GemmArgs& a) {
+  std::int64_t t = 0;
+  for (; t + 8 <= a.tokens; t += 8) tokens_of<8>(a, t);
+  for (; t + 4 <= a.tokens; t += 4) tokens_of<4>(a, t);
+  if (a.tokens - t == 3) return tokens_of<3>(a, t);
+  if (a.tokens - t == 2) return tokens_of<2>(a, t);
+  if (a.tokens - t == 1) return tokens_of<1>(a, t);
+}
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE

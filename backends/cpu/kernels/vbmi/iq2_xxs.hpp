@@ -1,0 +1,15 @@
+// IQ2_XXS for sets with VNNI, VBMI and GFNI.
+#pragma once
+
+#include "kernels/own_product.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+void few_iq2_xxs(const GemmArgs& args);
+
+template <> struct OwnProduct<DType::iq2_xxs> {
+  static constexpr bool exists = true;
+  static void few(const GemmArgs& a) { few_iq2_xxs(a); }
+};
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE

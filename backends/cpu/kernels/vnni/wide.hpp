@@ -1,0 +1,112 @@
+// Products of 1 to 8 quantised tokens with 64 weights to a register, for sets with AVX-512 VNNI: what the formats
+// share. A few rows side by side, each weight unpacked once for all tokens. Inside a block of 256 everything is an
+// integer, and one float multiplication ends the block.
+#pragma once
+
+#include "kernels/families.hpp"
+#include "kernels/formats.hpp"
+#include "kernels/vnni/z_vectors.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+namespace {
+
+/// Brings `BYTES` at p nearer. The hardware's own streams end with each page, and rows of 2-bit weights are a quarter
+/// of one.
+template <int BYTES> SCF_INLINE void fetch(const void* p) {
+#pragma GCC unroll 16
+  for (int i = 0; i < BYTES; i += 64) _mm_prefetch(static_cast<const char*>(p) + i, _MM_HINT_T0);
+}
+
+/// One quantised activation row.
+struct Row {
+  const std::byte* codes;
+  const float *scales, *sums16, *sums32;
+};
+SCF_INLINE Row row_at(const GemmArgs& a, std::int64_t t, std::uint64_t block) {
+  const std::byte* p = a.x + static_cast<std::uint64_t>(a.x_row != nullptr ? a.x_row[t] : t) * a.x_stride;
+  const std::uint64_t n = static_cast<std::uint64_t>(a.k), scales = up_to_line(n);
+  const std::uint64_t sums16 = scales + up_to_line(n / block * 4), sums32 = sums16 + up_to_line(n / 16 * 4);
+  return {p, reinterpret_cast<const float*>(p + scales), reinterpret_cast<const float*>(p + sums16),
+          reinterpret_cast<const float*>(p + sums32)};
+}
+SCF_INLINE float* out_at(const GemmArgs& a, std::int64_t t) {
+  return a.y + (a.y_row != nullptr ? a.y_row[t] : t) * a.y_stride;
+}
+
+/// 256 weights in four registers, the scale of every lane beside them (IQ2_XXS: the same one for all four).
+struct Codes {
+  Z c[4], s[4];
+};
+/// The 256 activations opposite; `start`: what the sums begin with.
+struct Opposite {
+  Z x[4], start;
+};
+
+/// The f16 pair (d, dmin) at p, in every lane.
+struct Units {
+  F d, dmin;
+};
+SCF_INLINE Units load_units(const void* p) {
+  const F both = _mm512_cvtph_ps(_mm256_set1_epi32(static_cast<int>(load_u32(p))));
+  return {_mm512_moveldup_ps(both), _mm512_movehdup_ps(both)};
+}
+/// A format `Wide`: how a block becomes `Codes`, which activations stand opposite, and the sum of the products in
+/// integers; two factors make it a number.
+template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
+  const typename Wide::Block* w[R];
+  Row x[T];
+  F acc[R][T];
+  for (int r = 0; r < R; ++r)
+    w[r] = reinterpret_cast<const typename Wide::Block*>(a.w + static_cast<std::uint64_t>(row + r) * a.w_stride);
+  for (int t = 0; t < T; ++t) {
+    x[t] = row_at(a, token + t, 256);
+    for (int r = 0; r < R; ++r) acc[r][t] = zero();
+  }
+  for (std::int64_t i = 0; i < a.k / 256; ++i) {
+    Opposite xs[T];
+    for (int t = 0; t < T; ++t) Wide::opposite(x[t].codes + 256 * i, xs[t]);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const typename Wide::Block& block = w[r][i];
+      fetch<sizeof(typename Wide::Block)>(reinterpret_cast<const std::byte*>(&block) + R * a.w_stride);
+      Codes u;
+      Wide::unpack(block, u);
+      const Units units = Wide::units(block);
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const F scale = set1(x[t].scales[i]);
+        acc[r][t] = fma(_mm512_cvtepi32_ps(Wide::multiply(u, xs[t])), units.d * scale, acc[r][t]);
+        if constexpr (Wide::has_min)
+          acc[r][t] = acc[r][t] - Wide::minima(block) * Wide::sums(x[t], i) * (units.dmin * scale);
+      }
+    }
+  }
+  for (int t = 0; t < T; ++t)
+    for (int r = 0; r < R; ++r) out_at(a, token + t)[row + r] = sum(acc[r][t]);
+}
+
+template <class Wide> struct WideProduct {
+  template <int R, int T> SCF_INLINE void rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
+    wide_rows<Wide, R, T>(a, row, token);
+  }
+};
+
+template <class Product, int R, int T> [[gnu::noinline]] void all_rows(const GemmArgs& a, std::int64_t token) {
+  std::int64_t row = 0;
+  for (; row + R <= a.rows; row += R) Product::template rows<R, T>(a, row, token);
+  if constexpr (R != 1)
+    for (; row < a.rows; ++row) Product::template rows<1, T>(a, row, token);
+}
+
+/// Tokens 1 to 8; seven are a pass of four and one of three, and so on.
+template <class Product> void few(const GemmArgs& a) {
+  std::int64_t t = 0;
+  for (; t + 8 <= a.tokens; t += 8) all_rows<Product, 2, 8>(a, t);
+  for (; t + 4 <= a.tokens; t += 4) all_rows<Product, 2, 4>(a, t);
+  if (a.tokens - t == 3) return all_rows<Product, 2, 3>(a, t);
+  if (a.tokens - t == 2) return all_rows<Product, 2, 2>(a, t);
+  if (a.tokens - t == 1) return all_rows<Product, 4, 1>(a, t);
+}
+
+} // namespace
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE
