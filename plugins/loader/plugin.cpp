@@ -32,9 +32,11 @@ template <typename Entry> void call(const Plugin& plugin, std::string_view entry
     crossed = "of unknown type";
   }
   if (crossed)
-    throw Error(Code::internal,
-                fmt::format("{}: {}: an exception crossed the plugin boundary ({})", plugin.name(), entry, *crossed),
-                "this is a defect of the plugin");
+    throw Error(
+        Status{Code::internal,
+               fmt::format("{}: {}: an exception crossed the plugin boundary ({})", plugin.name(), entry, *crossed),
+               "this is a defect of the plugin",
+               {{"exception", *crossed}}});
   if (status != nullptr) check(status, fmt::format("{}: {}", plugin.name(), entry));
 }
 

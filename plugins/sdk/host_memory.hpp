@@ -23,8 +23,8 @@ struct HostBuffer {
 
   /// Throws Failure: invalid_argument, resource_exhausted (with need and free).
   static HostBuffer* allocate(const scf_host* host, const HeapDesc& heap, std::uint64_t bytes, std::uint64_t align) {
+    if (align != 0 && !std::has_single_bit(align)) throw Failure(SCF_INVALID_ARGUMENT, "alignment is no power of two");
     align = std::max(align, k_host_align);
-    if (!std::has_single_bit(align)) throw Failure(SCF_INVALID_ARGUMENT, "alignment is no power of two");
     void* data = nullptr;
     if (heap.total == 0 || bytes <= heap.total)
       data = ::operator new(std::max(bytes, std::uint64_t{1}), std::align_val_t(align), std::nothrow);
