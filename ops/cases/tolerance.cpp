@@ -178,7 +178,8 @@ Tolerance tolerance_for(const Case& test, std::size_t output) {
     return {};
   if (op == "index_round") // the sums of the rotation may be in any order
     return on(test, "idx4") ? Tolerance{1e-6, 0, 0.01, 1.0, 0.5} : Tolerance{};
-  if (op == "matmul" || op == "matmul_grouped" || op == "matmul_id") return {on(test, "act8") ? 3e-2 : 1e-3, 0};
+  if (op == "matmul" || op == "matmul_grouped" || op == "matmul_id") // of ten thousand elements some lie four sigma off
+    return on(test, "act8") ? Tolerance{3e-2, 0, 1e-3, 6e-2} : Tolerance{1e-3, 0};
   if (op == "attn_out_grouped" || op == "shared_expert" || op == "moe_experts")
     // Products of two activations have long tails, so that one scale per 256 of them leaves coarse steps.
     return on(test, "act8") ? Tolerance{8e-2, 0, 0.02, 0.2} : Tolerance{2e-3, 0};

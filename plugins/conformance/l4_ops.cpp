@@ -163,13 +163,25 @@ void add_op(std::vector<Test>& tests, const Target& target, const Settings& sett
 
 } // namespace
 
+namespace {
+
+/// Whether --ops and --only leave tests of the op: making its cases takes time.
+bool wanted(const Settings& settings, const std::string& op) {
+  const auto& only = settings.only;
+  const auto named = [&](const std::string& id) {
+    const std::string all = "L4:" + op;
+    return id == "L4" || id == all || id.starts_with(all + ":");
+  };
+  return (settings.ops.empty() || std::find(settings.ops.begin(), settings.ops.end(), op) != settings.ops.end()) &&
+         (only.empty() || std::any_of(only.begin(), only.end(), named));
+}
+
+} // namespace
+
 std::vector<Test> op_tests(const Target& target, const Settings& settings) {
   std::vector<Test> tests;
-  for (const ops::Schema& schema : ops::catalogue()) {
-    const std::string op(schema.name);
-    if (settings.ops.empty() || std::find(settings.ops.begin(), settings.ops.end(), op) != settings.ops.end())
-      add_op(tests, target, settings, op);
-  }
+  for (const ops::Schema& schema : ops::catalogue())
+    if (const std::string op(schema.name); wanted(settings, op)) add_op(tests, target, settings, op);
   return tests;
 }
 
