@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 #include <dlfcn.h>
+#include <initializer_list>
 #include <ucontext.h>
 
 namespace seacliff::plugins {
