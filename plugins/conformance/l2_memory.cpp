@@ -179,16 +179,32 @@ void import(Trial& trial, Context& context, const std::string& id) {
   pages.data()[0] = std::byte{1}; // still the host's
 }
 
+using Body = std::function<void(Trial&, Context&, const HeapInfo&)>;
+
+/// Skips when there is nothing to test on any of them.
+void on_every_heap(Trial& trial, Context& context, const std::string& id, const Body& body) {
+  bool tested = false;
+  std::string reason;
+  for (const HeapInfo& heap : context.device(id)->info().heaps) {
+    try {
+      body(trial, context, heap);
+      tested = true;
+    } catch (const Skip& skip) {
+      reason = skip.reason;
+    }
+  }
+  if (!tested) trial.skip(reason);
+}
+
 } // namespace
 
 std::vector<Test> memory_tests(const Target& target) {
   // Heaps are looked up when a test runs: their number is not known before.
-  using Body = std::function<void(Trial&, Context&, const HeapInfo&)>;
   std::vector<Test> tests;
   const auto add = [&](const std::string& name, std::string title, Body body) {
     tests.push_back({fmt::format("L2:heap:{}{}", name, target.suffix), std::move(title),
                      [id = target.id, body = std::move(body)](Trial& trial, Context& context) {
-                       for (const HeapInfo& heap : context.device(id)->info().heaps) body(trial, context, heap);
+                       on_every_heap(trial, context, id, body);
                      }});
   };
   const auto plain = [id = target.id](auto body) -> Body {
