@@ -6,12 +6,16 @@
 
 #include <benchmark/benchmark.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace seacliff::cpu {
 namespace {
 
+struct alignas(64) Line {
+  std::byte bytes[64];
+};
 struct Shape {
   const char* name;
   std::int64_t n, k;
@@ -28,7 +32,9 @@ void multiply(benchmark::State& state, const Isa& isa, const Format& format, con
   const std::int64_t tokens = state.range(0);
   const std::vector<std::byte> w = any_weights(format.dtype, shape);
   std::vector<float> x(static_cast<std::size_t>(tokens * shape.k), 0.5f), y(static_cast<std::size_t>(tokens * shape.n));
-  const std::uint64_t act_bytes = act_layout(format.act, shape.k).bytes;
+  const bool many = act8 && tokens > k_few_tokens;
+  const Act form = many ? format.act_many : format.act;
+  const std::uint64_t act_bytes = act_layout(form, shape.k).bytes;
   std::vector<std::byte> act(act_bytes * static_cast<std::uint64_t>(tokens));
   GemmArgs args{};
   args.w = w.data();
@@ -40,12 +46,13 @@ void multiply(benchmark::State& state, const Isa& isa, const Format& format, con
   args.tokens = tokens;
   args.y = y.data();
   args.y_stride = shape.n;
+  const std::unique_ptr<Line[]> scratch(new Line[isa.many_scratch(tokens) / sizeof(Line)]);
+  args.scratch = reinterpret_cast<std::byte*>(scratch.get());
   for (auto _ : state) {
     if (act8)
       for (std::int64_t t = 0; t < tokens; ++t)
-        isa.quantise(format.act, x.data() + t * shape.k, shape.k,
-                     act.data() + act_bytes * static_cast<std::uint64_t>(t));
-    (act8 ? format.gemm_act : format.gemm)(args);
+        isa.quantise(form, x.data() + t * shape.k, shape.k, act.data() + act_bytes * static_cast<std::uint64_t>(t));
+    (many ? format.gemm_many : act8 ? format.gemm_act : format.gemm)(args);
     benchmark::DoNotOptimize(y.data());
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(w.size()));

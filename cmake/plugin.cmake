@@ -24,6 +24,6 @@ function(seacliff_add_plugin name)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${manifest})
   add_custom_command(TARGET scf_${name} POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E copy_if_different ${manifest} $<TARGET_FILE_DIR:scf_${name}>)
-  install(TARGETS scf_${name} LIBRARY DESTINATION lib/seacliff COMPONENT plugins)
-  install(FILES ${manifest} DESTINATION lib/seacliff COMPONENT plugins)
+  install(TARGETS scf_${name} LIBRARY DESTINATION lib/seacliff)
+  install(FILES ${manifest} DESTINATION lib/seacliff)
 endfunction()

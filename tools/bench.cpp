@@ -23,7 +23,7 @@ struct BenchOptions {
   std::int64_t step = 512;
   std::string text;
   std::uint64_t seed = 1;
-  bool json = false, csv = false;
+  bool fill = false, json = false, csv = false;
 
   bool sweep() const { return sweep_max > 0; }
 };
@@ -120,6 +120,7 @@ int bench_command(const BenchOptions& o) {
   const LoadedModel loaded = load_model(o.common, model_options(o), !o.text.empty());
   graph::Model& model = *loaded.model;
   Bench bench(model, token_source(o, loaded), std::max<std::int64_t>(1, largest(o.sequences)));
+  if (o.fill) bench.fill_context(o.seed);
   BenchReport report(o.json ? BenchFormat::json : o.csv ? BenchFormat::csv : BenchFormat::table, subject_of(o, model));
   if (o.sweep())
     run_sweep(o, bench, report);
@@ -143,6 +144,7 @@ void add_bench(CLI::App& app, Action& action) {
   list("--pp", o->prefill, "prefill this many tokens; 0: no prefill")->check(tokens);
   list("--tg", o->decode, "decode this many tokens, one per step and sequence; 0: no decoding")->check(tokens);
   list("--depth", o->depths, "tokens in the context beforehand")->check(tokens);
+  auto* fill = command->add_flag("--fill", o->fill, k_fill_help);
   list("--sequences", o->sequences, "decode so many sequences in one step")->check(CLI::Range(1, 4096));
   command->add_option("-r,--repeat", o->repeats.counted, "repetitions; the median is reported")
       ->check(CLI::Range(1, 10000))
@@ -153,7 +155,7 @@ void add_bench(CLI::App& app, Action& action) {
   auto* start = command->add_option("--ctx-start", o->sweep_start, "sweep: prefill to N, decode there, go on");
   auto* max = command->add_option("--ctx-max", o->sweep_max, "... to this depth");
   start->needs(max)->check(tokens);
-  max->needs(start)->check(tokens);
+  max->needs(start)->excludes(fill)->check(tokens);
   command->add_option("--step-mul", o->sweep_factor, "... each depth so many times the one before")
       ->needs(max)
       ->capture_default_str();
@@ -173,6 +175,7 @@ void add_bench(CLI::App& app, Action& action) {
       "can exceed it. TFLOP/s is 2 per weight and token; attention over the context is not counted.\n"
       "Examples:\n"
       "  seacliff bench -m flash-q2.gguf --pp 512,2048 --tg 64 --depth 0,32768\n"
+      "  seacliff bench -m flash-q2.gguf --pp 0 --tg 32 --depth 512,32768 --fill\n"
       "  seacliff bench -m flash-q2.gguf --pp 0 --tg 32 --sequences 1,4,16\n"
       "  seacliff bench -m flash-q2.gguf --ctx-start 2048 --ctx-max 65536 --csv");
   command->callback([o, &action] { action = [o] { return bench_command(*o); }; });

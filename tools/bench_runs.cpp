@@ -1,5 +1,6 @@
 #include "tools/bench_runs.hpp"
 
+#include "graph/run/made_up.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
 
@@ -72,6 +73,12 @@ bool Bench::feed_one(std::int64_t tokens, graph::Want want, StepWork* work, std:
 
 bool Bench::reach(std::int64_t depth) {
   if (depth == depth_) return true;
+  if (fill_seed_) {
+    at_depth_ = graph::made_up_snapshot(model_, tokens_at(0, 0, depth), *fill_seed_);
+    depth_ = depth;
+    go_back(1);
+    return true;
+  }
   if (depth < depth_) {
     at_depth_ = {};
     sessions_.front() = nullptr; // gives its slot back first

@@ -41,8 +41,12 @@ public:
   /// `tokens`: what is fed, round and round; sequences begin at different places of it. Takes `sequences` slots.
   Bench(graph::Model& model, std::vector<std::int32_t> tokens, std::int64_t sequences);
 
+  /// From now on `reach` makes the context up, from this seed, instead of computing it.
+  void fill_context(std::uint64_t seed) { fill_seed_ = seed; }
+
   std::int64_t depth() const { return depth_; }
-  /// Computes the context up to `depth`, from the depth reached so far when that is smaller. False: interrupted.
+  /// Computes (or makes up) the context up to `depth`, from the depth reached so far when that is smaller. False:
+  /// interrupted.
   bool reach(std::int64_t depth);
 
   /// Of one sequence; the session goes back to `depth()` after each repetition. Nothing when interrupted before the
@@ -64,6 +68,7 @@ private:
   Inventory inventory_;
   std::vector<std::unique_ptr<graph::Session>> sessions_;
   std::int64_t depth_ = 0;
+  std::optional<std::uint64_t> fill_seed_;
   graph::Snapshot at_depth_;
 };
 

@@ -12,6 +12,10 @@ namespace seacliff::tools {
 /// notice.
 std::vector<std::int32_t> random_tokens(const graph::Model& model, std::uint64_t seed);
 
+/// Of the flag --fill.
+inline constexpr const char* k_fill_help = "make the context of --depth up: random rows in the caches, there at once "
+                                           "and as slow to work with as computed ones";
+
 /// Read bandwidth of the model's workers in GB/s, with a buffer that leaves the weights in memory.
 double measure_memory(graph::Model& model);
 

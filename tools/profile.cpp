@@ -1,7 +1,7 @@
 // `seacliff profile`: where the time of a step goes.
 #include "graph/dump/profile.hpp"
 #include "core/model/inventory.hpp"
-#include "graph/run/session.hpp"
+#include "graph/run/made_up.hpp"
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/measuring.hpp"
@@ -29,7 +29,7 @@ struct Options {
   std::vector<ProfileBy> by;
   std::string trace;
   std::uint64_t seed = 1;
-  bool json = false;
+  bool fill = false, json = false;
 };
 
 /// The trace file, when one is wanted: the first steps of each phase.
@@ -72,6 +72,10 @@ public:
 
   /// False: interrupted.
   bool reach_depth() {
+    if (o_.fill) {
+      at_depth_ = graph::made_up_snapshot(model_, tokens_at(0, o_.depth), o_.seed);
+      return true;
+    }
     const bool done = o_.depth == 0 || feed(o_.depth, 0, graph::Want::none, fmt::format("to depth {}", o_.depth));
     at_depth_ = session_.snapshot();
     return done;
@@ -110,10 +114,15 @@ private:
     return done;
   }
 
-  bool feed(std::int64_t n, std::int64_t chunk, graph::Want want, const std::string& label) {
+  std::vector<std::int32_t> tokens_at(std::int64_t position, std::int64_t n) const {
     std::vector<std::int32_t> ids(static_cast<std::size_t>(n));
-    auto at = static_cast<std::size_t>(session_.position());
+    auto at = static_cast<std::size_t>(position);
     for (std::int32_t& id : ids) id = tokens_[at++ % tokens_.size()];
+    return ids;
+  }
+
+  bool feed(std::int64_t n, std::int64_t chunk, graph::Want want, const std::string& label) {
+    const std::vector<std::int32_t> ids = tokens_at(session_.position(), n);
     Progress progress(label, n, "tok");
     // A decode step has logits, a prefill step has them at the end: tokens go in one by one, or as far as a step takes.
     const auto piece = static_cast<std::size_t>(chunk == 1 ? 1 : n);
@@ -208,6 +217,7 @@ void add_profile(CLI::App& app, Action& action) {
   option("--pp", o->prefill, "prefill this many tokens; 0: no prefill")->check(tokens);
   option("--tg", o->decode, "decode this many tokens, one per step; 0: no decoding")->check(tokens);
   option("--depth", o->depth, "tokens in the context beforehand")->check(tokens);
+  command->add_flag("--fill", o->fill, k_fill_help);
   option("--step", o->step, "tokens of one prefill step at most")->check(CLI::Range(1, 65536));
   option("-r,--repeat", o->repeats, "passes without and with profiling, in turn")->check(CLI::Range(1, 10000));
   option("--seed", o->seed, "of the random tokens");
@@ -234,7 +244,7 @@ void add_profile(CLI::App& app, Action& action) {
       "explains more.\n"
       "Examples:\n"
       "  seacliff profile -m flash-q2.gguf\n"
-      "  seacliff profile -m flash-q2.gguf --pp 0 --tg 16 --depth 32768 --by section\n"
+      "  seacliff profile -m flash-q2.gguf --pp 0 --tg 16 --depth 32768 --fill --by section\n"
       "  seacliff profile -m flash-q2.gguf --pp 0 --tg 8 --trace decode.json");
   command->callback([o, &action] { action = [o] { return profile_command(*o); }; });
 }

@@ -56,7 +56,8 @@ Features detect() {
   found.avx512 = found.avx2 && zmm && has(b, 16) && has(b, 17) && has(b, 30) && has(b, 31); // F DQ BW VL
   found.avx512vnni = found.avx512 && has(c, 11);
   const bool tiles = (xcr0 & 0x60000) == 0x60000;
-  found.amx = found.avx512vnni && tiles && has(d, 24) && has(d, 25) && kernel_offers_tiles(); // TILE, INT8
+  found.amx = found.avx512vnni && tiles && has(d, 22) && has(d, 24) && has(d, 25) && // BF16, TILE, INT8
+              kernel_offers_tiles();
   return found;
 }
 

@@ -15,7 +15,7 @@ namespace seacliff::cpu {
 enum class Act : std::uint32_t {
   none, // f32 as they are
   q8_0, // int8 per 32, scale max/127
-  q8_k, // int8 per 256, the element of largest magnitude becomes -127
+  q8_k, // int8 per 256 (the last one may be shorter)
 };
 
 /// One quantised activation row of k elements: int8 codes, then f32 scales (per 32 or 256), then for q8_k the sums of
@@ -27,7 +27,7 @@ constexpr std::uint64_t up_to_line(std::uint64_t bytes) { return (bytes + 63) / 
 constexpr ActLayout act_layout(Act act, std::int64_t k) {
   const auto n = static_cast<std::uint64_t>(k);
   const std::uint64_t scales = up_to_line(n);
-  const std::uint64_t sums16 = scales + up_to_line(n / (act == Act::q8_k ? 256 : 32) * 4);
+  const std::uint64_t sums16 = scales + up_to_line((act == Act::q8_k ? (n + 255) / 256 : n / 32) * 4);
   if (act != Act::q8_k) return {scales, sums16, sums16, sums16};
   const std::uint64_t sums32 = sums16 + up_to_line(n / 16 * 4);
   return {scales, sums16, sums32, sums32 + up_to_line(n / 32 * 4)};
@@ -45,15 +45,21 @@ struct GemmArgs {
   std::int64_t y_stride;               // elements from token to token; rows are neighbours
   const std::int32_t* x_row = nullptr; // token t reads row x_row[t] of x; nullptr: t
   const std::int32_t* y_row = nullptr; // and writes row y_row[t] of y; nullptr: t
+  std::byte* scratch = nullptr;        // gemm_many: Isa::many_scratch(tokens) bytes from a cache line on
 };
+
+/// Up to here gemm_act is as quick as gemm_many, or quicker.
+inline constexpr std::int64_t k_few_tokens = 8;
 
 /// The product with one weight format.
 struct Format {
   DType dtype;
   void (*decode)(const std::byte* blocks, float* out, std::int64_t n);
-  void (*gemm)(const GemmArgs&);     // f32 activations
-  Act act;                           // what gemm_act takes; none: there is no gemm_act
-  void (*gemm_act)(const GemmArgs&); // quantised activations
+  void (*gemm)(const GemmArgs&);      // f32 activations
+  Act act;                            // what gemm_act takes; none: there is no product of quantised activations
+  void (*gemm_act)(const GemmArgs&);  // quantised activations
+  Act act_many;                       // what gemm_many takes
+  void (*gemm_many)(const GemmArgs&); // quantised activations, quicker than gemm_act for more than k_few_tokens
 };
 
 /// Rows in memory, one every `stride` bytes; `pick` chooses among them.
@@ -74,9 +80,15 @@ struct AttendArgs {
   float scale;
   const Segment* segments;
   std::int64_t n_segments;
+  std::byte* scratch; // Isa::attend_scratch(heads, dim) bytes, 64-byte aligned
+  bool rounded;       // rows hold no more than f16 does: they may be multiplied as a sum of two bf16
 };
 inline constexpr std::int64_t k_attend_heads = 128; // most heads in one call
 inline constexpr std::int64_t k_attend_dim = 1024;  // largest dim
+inline constexpr std::int64_t k_index_dim = 256;    // largest of the indexer
+/// Elements from row to row of decoded rows: whole lines, and one more, so that the rows of a column are not all in the
+/// same few sets of the cache.
+constexpr std::int64_t attend_stride(std::int64_t dim) { return (dim + 15) / 16 * 16 + 16; }
 
 /// out[c] = scale * sum over heads of max(0, row c . q[h]) * w[h].
 struct IndexScoreArgs {
@@ -105,6 +117,7 @@ struct Isa {
   const Format* formats;
   std::int64_t n_formats;
   void (*quantise)(Act, const float* x, std::int64_t k, std::byte* out);
+  std::uint64_t (*many_scratch)(std::int64_t tokens); // bytes that gemm_many needs for so many tokens or fewer
 
   // Rows of n elements.
   float (*sum_squares)(const float* x, std::int64_t n);
@@ -115,6 +128,7 @@ struct Isa {
   void (*from_half)(const std::byte* x, float* out, std::int64_t n);
   void (*mix)(const MixArgs&);
 
+  std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim); // bytes for one call
   void (*attend)(const AttendArgs&);
   void (*index_score)(const IndexScoreArgs&);
   /// out[j] = sum of softmax over rows of score[.][j] times value[.][j]; row r at value[r], score[r].

@@ -9,6 +9,7 @@
 #include "graph/run/program.hpp"
 #include "graph/run/runtime.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -56,6 +57,8 @@ struct StateTensor {
   std::byte* row(std::int64_t slot, std::int64_t r) const {
     return data + (slot * rows + r) * static_cast<std::int64_t>(row_bytes);
   }
+  /// Rows per slot that hold something at `position`.
+  std::int64_t filled_rows(std::int64_t position) const { return ratio == 0 ? rows : std::min(rows, position / ratio); }
 };
 
 /// Not thread-safe: one step at a time.

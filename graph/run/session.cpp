@@ -8,11 +8,6 @@ namespace {
 
 constexpr std::int64_t k_first_interval = 1024; // tokens between checkpoints, doubled as a session grows
 
-/// Rows of a state that hold something at `position`.
-std::int64_t filled_rows(const StateTensor& state, std::int64_t position) {
-  return state.ratio == 0 ? state.rows : std::min(state.rows, position / state.ratio);
-}
-
 std::vector<std::byte> copy_rows(const StateTensor& state, std::int64_t slot, std::int64_t rows) {
   const std::byte* begin = state.row(slot, 0);
   return {begin, begin + rows * static_cast<std::int64_t>(state.row_bytes)};
@@ -59,7 +54,7 @@ Snapshot Session::snapshot() const {
   snapshot.tokens = tokens_;
   snapshot.oldest = oldest();
   for (const StateTensor& state : model_.states()) {
-    const std::int64_t rows = filled_rows(state, position());
+    const std::int64_t rows = state.filled_rows(position());
     snapshot.parts.push_back({state.name, state.dtype, rows, copy_rows(state, slot_, rows)});
   }
   return snapshot;
@@ -81,7 +76,7 @@ void Session::restore(const Snapshot& snapshot) {
   for (std::size_t i = 0; i < states.size(); ++i) {
     const Snapshot::Part& part = snapshot.parts[i];
     const StateTensor& state = states[i];
-    if (part.name != state.name || part.dtype != state.dtype || part.rows != filled_rows(state, position) ||
+    if (part.name != state.name || part.dtype != state.dtype || part.rows != state.filled_rows(position) ||
         part.data.size() != static_cast<std::size_t>(part.rows) * state.row_bytes)
       throw mismatch(fmt::format("{} differs in type or size", state.name));
   }

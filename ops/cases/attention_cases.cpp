@@ -129,6 +129,13 @@ std::vector<Case> attention_mixed_cases() {
   std::vector<Case> cases = batch_cases("attention_mixed");
   cases.push_back(attention_case({128, 128, 8, 512, 4, 0, DType::f16}, {{0, 700, 2}}));
   cases.push_back(attention_case({128, 160, 16, 512, 4, 64, DType::f16}, {{1, 511, 1}, {0, 127, 3}}));
+  // Heads and columns that fill the blocks of matrix units; rows of one, several and almost several blocks.
+  const Layer selected{64, 70, 32, 64, 4, 100, DType::f16}, plain{32, 32, 64, 96, 0, 0, DType::f16};
+  for (const Runs& runs : {Runs{{0, 0, 1}}, Runs{{2, 30, 3}}, Runs{{1, 390, 2}, {0, 1000, 1}}}) {
+    cases.push_back(attention_case(selected, runs));
+    cases.push_back(attention_case(plain, runs));
+  }
+  cases.push_back(attention_case({128, 128, 64, 512, 4, 200, DType::f16}, {{0, 900, 2}}));
   return cases;
 }
 

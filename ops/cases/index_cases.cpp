@@ -30,17 +30,23 @@ void add_cache(CaseBuilder& b, const Runs& runs, DType format, std::int64_t widt
   });
 }
 
+Case index_score_case(const Runs& runs, DType format, std::int64_t heads, std::int64_t width) {
+  CaseBuilder b("index_score", fmt::format("{} {}x{} {}", format_name(format), heads, width, describe(runs)),
+                count_tokens(runs),
+                {{"ratio", k_ratio}, {"scale", 1.0 / std::sqrt(static_cast<double>(heads * width))}});
+  b.activations({b.T(), n(heads), n(width)}).activations({b.T(), n(heads)});
+  add_cache(b, runs, format, width);
+  return b.batch(runs).build();
+}
+
 std::vector<Case> index_score_cases() {
   std::vector<Case> cases;
   for (const Runs& runs : batches())
-    for (const DType format : {DType::f32, DType::f16}) {
-      const std::int64_t heads = 4, width = format == DType::f32 ? 33 : 128;
-      CaseBuilder b("index_score", fmt::format("{} {}", format_name(format), describe(runs)), count_tokens(runs),
-                    {{"ratio", k_ratio}, {"scale", 1.0 / std::sqrt(static_cast<double>(heads * width))}});
-      b.activations({b.T(), n(heads), n(width)}).activations({b.T(), n(heads)});
-      add_cache(b, runs, format, width);
-      cases.push_back(b.batch(runs).build());
-    }
+    for (const DType format : {DType::f32, DType::f16})
+      cases.push_back(index_score_case(runs, format, 4, format == DType::f32 ? 33 : 128));
+  // So many rows and heads that matrix units are worth while.
+  for (const Runs& runs : {Runs{{1, 1100, 2}}, Runs{{0, 8191, 1}, {2, 5000, 1}}})
+    cases.push_back(index_score_case(runs, DType::f16, 32, 128));
   return cases;
 }
 
@@ -68,11 +74,13 @@ std::vector<Case> top_k_rows_cases() {
 
 std::vector<Case> index_select_cases() {
   std::vector<Case> cases;
-  for (const Runs& runs : batches())
+  std::vector<Runs> all = batches();
+  all.push_back({{0, 1300, 30}}); // whole tokens for each worker
+  for (const Runs& runs : all)
     for (const DType weights : {DType::f32, DType::f16, DType::q8_0})
       for (const std::int64_t idx4 : {0, 1}) {
         if (weights == DType::q8_0 && idx4 == 0) continue;
-        const std::int64_t heads = 4, width = 128, rank = 96, embd = 160;
+        const std::int64_t heads = runs[0].pos == 1300 ? 32 : 4, width = 128, rank = 96, embd = 160;
         CaseBuilder b("index_select", fmt::format("{} idx4={} {}", format_name(weights), idx4, describe(runs)),
                       count_tokens(runs),
                       {{"heads", heads},

@@ -59,6 +59,7 @@ std::optional<std::string> compare_floats(const Case& test, std::size_t o, const
   const std::vector<bool> changed = changed_elements(test, o, want);
   const double rms = root_mean_square(want, changed);
   std::size_t outliers = 0, compared = 0;
+  double squares = 0;
   for (std::size_t i = 0; i < want.size(); ++i) {
     const auto wrong = [&](std::string_view why) {
       return fmt::format("{} '{}': output '{}' is {} at element {}, expected {} ({}; root mean square {})", test.op,
@@ -72,6 +73,7 @@ std::optional<std::string> compare_floats(const Case& test, std::size_t o, const
     if (have[i] == want[i]) continue;
     if (!std::isfinite(have[i]) || !std::isfinite(want[i])) return wrong("not finite");
     const double off = std::fabs(static_cast<double>(have[i]) - want[i]), size = std::fabs(want[i]);
+    squares += off * off;
     if (off <= allowed.of_rms * rms + allowed.relative * size) continue;
     if (off > allowed.outlier_of_rms * rms + allowed.outlier_relative * size) return wrong("beyond the tolerance");
     ++outliers;
@@ -79,6 +81,10 @@ std::optional<std::string> compare_floats(const Case& test, std::size_t o, const
   if (static_cast<double>(outliers) > std::ceil(allowed.outliers * static_cast<double>(compared)))
     return fmt::format("{} '{}': {} of {} elements of output '{}' are beyond the tolerance", test.op, test.name,
                        outliers, compared, find_schema(test.op)->outputs[o]);
+  if (const double all = std::sqrt(squares / static_cast<double>(std::max<std::size_t>(compared, 1)));
+      allowed.all_of_rms > 0 && all > allowed.all_of_rms * rms)
+    return fmt::format("{} '{}': output '{}' is off by {} in the root mean square, of {}", test.op, test.name,
+                       find_schema(test.op)->outputs[o], all, rms);
   return {};
 }
 
@@ -178,8 +184,11 @@ Tolerance tolerance_for(const Case& test, std::size_t output) {
     return {};
   if (op == "index_round") // the sums of the rotation may be in any order
     return on(test, "idx4") ? Tolerance{1e-6, 0, 0.01, 1.0, 0.5} : Tolerance{};
-  if (op == "matmul" || op == "matmul_grouped" || op == "matmul_id") // of ten thousand elements some lie four sigma off
-    return on(test, "act8") ? Tolerance{3e-2, 0, 1e-3, 6e-2} : Tolerance{1e-3, 0};
+  if (op == "matmul" || op == "matmul_grouped" || op == "matmul_id") {
+    // Bytes with one scale per 256 round away 0.66 % (3 sigma / 127 / sqrt(12)) of activations and as much of weights,
+    // 0.93 % together; an element may be 5 times that off.
+    return on(test, "act8") ? Tolerance{4.7e-2, 0, 0, 0, 0, 1.5e-2} : Tolerance{1e-3, 0};
+  }
   if (op == "attn_out_grouped" || op == "shared_expert" || op == "moe_experts")
     // Products of two activations have long tails, so that one scale per 256 of them leaves coarse steps.
     return on(test, "act8") ? Tolerance{8e-2, 0, 0.02, 0.2} : Tolerance{2e-3, 0};

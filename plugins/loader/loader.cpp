@@ -37,11 +37,18 @@ std::vector<Candidate> find_candidates(const LoadOptions& options) {
       const fs::path real = fs::weakly_canonical(candidate.path, ec);
       if (!seen.insert(ec ? candidate.path : real).second) continue;
       candidate.place = i;
+      candidate.verdict.origin = places[i].origin;
       candidate.named_by_user = named;
       all.push_back(std::move(candidate));
     }
   }
   return all;
+}
+
+bool lies_in(const fs::path& file, const fs::path& folder) {
+  std::error_code ec;
+  const fs::path relative = fs::weakly_canonical(file, ec).lexically_relative(fs::weakly_canonical(folder, ec));
+  return !relative.empty() && *relative.begin() != "..";
 }
 
 /// Of two plugins with one name the earlier place wins, within a place the newer version.
@@ -138,9 +145,8 @@ std::vector<SearchPlace> search_places(const LoadOptions& options) {
   std::error_code ec;
   const fs::path program = boost::dll::program_location(ec);
   if (!ec) places.push_back({fs::path(program).parent_path().parent_path() / "lib" / "seacliff", "install directory"});
-#ifdef SEACLIFF_BUILD_PLUGIN_DIR
-  places.push_back({SEACLIFF_BUILD_PLUGIN_DIR, "build tree"});
-#endif
+  // A program that was installed must not take plugins from where it was once built: anybody may have written there.
+  if (!ec && lies_in(program, SEACLIFF_BUILD_DIR)) places.push_back({SEACLIFF_BUILD_PLUGIN_DIR, "build tree"});
   return places;
 }
 
@@ -157,6 +163,7 @@ PluginSet PluginSet::load(std::shared_ptr<HostServices> host, const LoadOptions&
   PluginSet set;
   for (Candidate& candidate : candidates) {
     if (candidate.ok()) set.plugins_.push_back(candidate.verdict.plugin);
+    candidate.verdict.priority = candidate.priority();
     set.verdicts_.push_back(std::move(candidate.verdict));
   }
   for (const auto& [name, given] : options.options)
@@ -210,6 +217,50 @@ std::vector<DeviceRef> PluginSet::select(std::string_view backends) const {
   }
   if (refs.empty()) throw Error(Code::not_found, "no usable device", "`seacliff backends --why` lists what there is");
   return refs;
+}
+
+std::vector<AutoChoice> PluginSet::explain_auto() const {
+  std::vector<AutoChoice> choices;
+  std::vector<DeviceRef> taken;
+  try {
+    taken = select("auto");
+  } catch (const Error&) { // no usable device
+  }
+  for (const DeviceRef& ref : taken) {
+    const bool first = choices.empty();
+    std::string why = first ? first_because(ref) : "takes what the devices above decline";
+    if (ref.info().last_resort())
+      why = first ? "last resort, and there is nothing else" : "last resort, slow and complete: " + why;
+    choices.push_back({ref, true, std::move(why)});
+  }
+  for (const Verdict& verdict : verdicts_) {
+    if (!verdict.plugin) continue;
+    for (std::size_t i = 0; i < verdict.plugin->devices().size(); ++i) {
+      const DeviceInfo& info = verdict.plugin->devices()[i];
+      if (!info.usable())
+        choices.push_back({{verdict.plugin, i}, false, "cannot be used: " + info.reason_unusable});
+      else if (info.software())
+        choices.push_back({{verdict.plugin, i}, false, "a driver that runs on the CPU; only when asked for by name"});
+    }
+  }
+  return choices;
+}
+
+std::string PluginSet::first_because(const DeviceRef& ref) const {
+  const auto of = [&](const Verdict& verdict) { return verdict.plugin == ref.plugin; };
+  const auto own = std::find_if(verdicts_.begin(), verdicts_.end(), of);
+  std::size_t plugins = 0, as_high = 0;
+  for (const Verdict& verdict : verdicts_) {
+    if (verdict.status != VerdictStatus::loaded) continue;
+    const auto& devices = verdict.plugin->devices();
+    const auto able = [](const DeviceInfo& d) { return d.usable() && !d.software() && !d.last_resort(); };
+    if (std::none_of(devices.begin(), devices.end(), able)) continue;
+    ++plugins;
+    as_high += verdict.priority == own->priority;
+  }
+  if (plugins <= 1) return "no other plugin has a usable device but last resorts";
+  if (as_high <= 1) return fmt::format("its plugin has the highest priority, {}", own->priority);
+  return fmt::format("of {} plugins with priority {} it was found first ({})", as_high, own->priority, own->origin);
 }
 
 std::vector<DeviceRef> PluginSet::last_resorts() const {

@@ -35,6 +35,8 @@ struct Verdict {
   std::string name; // from the plugin, else the manifest, else the file name
   VerdictStatus status = VerdictStatus::loaded;
   std::string reason;             // one sentence; empty when loaded
+  std::string origin;             // of the place it was found in: "--plugin", "install directory", see search_places
+  int priority = 0;               // of its manifest: higher comes first in `auto`
   std::shared_ptr<Plugin> plugin; // set when loaded or no_usable_device
 };
 
@@ -53,6 +55,13 @@ struct DeviceRef {
   std::string full_id() const { return plugin->full_id(info()); }
 };
 
+/// What `auto` does with a device, and why.
+struct AutoChoice {
+  DeviceRef device;
+  bool taken = false;
+  std::string why; // one sentence about the device, without a full stop
+};
+
 class PluginSet {
 public:
   /// Never throws for a bad candidate: that is a verdict. Throws Error(not_found) when an explicit path does not exist,
@@ -69,11 +78,14 @@ public:
   /// preference. "auto" is every usable device but software ones, by priority, the last resorts at the end. Throws
   /// Error(not_found) that names the entry, why its plugin was not loaded or why the device cannot be used.
   std::vector<DeviceRef> select(std::string_view backends) const;
+  /// Every device: those that `auto` takes first and in its order, then the others.
+  std::vector<AutoChoice> explain_auto() const;
   /// The slow and complete devices: what a plan falls back to. May be empty.
   std::vector<DeviceRef> last_resorts() const;
 
 private:
   std::string why_not(std::string_view name) const; // "was not found"
+  std::string first_because(const DeviceRef& ref) const;
   std::vector<DeviceRef> select_one(const std::string& entry) const;
 
   std::vector<Verdict> verdicts_;

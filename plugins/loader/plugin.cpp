@@ -115,19 +115,22 @@ DeviceInfo device_info(const scf_device_desc& d) {
   return info;
 }
 
+/// Heaps in host memory beside a device's own are what bytes pass through.
+std::uint64_t sum(const std::vector<HeapInfo>& heaps, std::uint64_t HeapInfo::*field) {
+  std::uint64_t all = 0, own = 0;
+  for (const HeapInfo& heap : heaps) {
+    all += heap.*field;
+    if (heap.kind == SCF_HEAP_DEVICE_LOCAL) own += heap.*field;
+  }
+  const bool has_own =
+      std::any_of(heaps.begin(), heaps.end(), [](const HeapInfo& heap) { return heap.kind == SCF_HEAP_DEVICE_LOCAL; });
+  return has_own ? own : all;
+}
+
 } // namespace
 
-std::uint64_t DeviceInfo::memory_total() const {
-  std::uint64_t sum = 0;
-  for (const HeapInfo& heap : heaps) sum += heap.total;
-  return sum;
-}
-
-std::uint64_t DeviceInfo::memory_budget() const {
-  std::uint64_t sum = 0;
-  for (const HeapInfo& heap : heaps) sum += heap.budget;
-  return sum;
-}
+std::uint64_t DeviceInfo::memory_total() const { return sum(heaps, &HeapInfo::total); }
+std::uint64_t DeviceInfo::memory_budget() const { return sum(heaps, &HeapInfo::budget); }
 
 std::string_view device_kind_name(std::uint32_t kind) {
   switch (kind) {

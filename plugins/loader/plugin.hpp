@@ -60,8 +60,8 @@ struct DeviceInfo {
   bool software() const { return (flags & SCF_DEVICE_SOFTWARE) != 0; }
   bool last_resort() const { return (flags & SCF_DEVICE_LAST_RESORT) != 0; }
   bool unified_memory() const { return (flags & SCF_DEVICE_UNIFIED_MEMORY) != 0; }
-  std::uint64_t memory_total() const;  // bytes over all heaps
-  std::uint64_t memory_budget() const; // bytes over all heaps
+  std::uint64_t memory_total() const;  // bytes of its own heaps; of all, when it computes in host memory
+  std::uint64_t memory_budget() const; // likewise
 };
 
 /// "cpu", "gpu", "igpu", "accel".

@@ -1,107 +1,109 @@
-// Attention over shared key/value rows, and the indexer's scores. Rows are decoded to f32 in small tiles that stay in
-// the first-level cache while all heads use them.
-#include "kernels/dot_tile.hpp"
+// Attention over shared key/value rows. Rows are decoded to f32 a chunk at a time; the softmax goes along from chunk to
+// chunk, and the sums of weighted rows with it. Both products hold a register tile of sums: heads x rows for the
+// scores, heads x columns for the weighted rows.
 #include "kernels/families.hpp"
+#include "kernels/row_tiles.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-constexpr std::int64_t k_tile_rows = 16;
+constexpr std::int64_t k_chunk = 96; // rows decoded at once
+static_assert(k_chunk % k_lanes == 0 && k_chunk % 4 == 0);
 
-/// Up to k_tile_rows rows of a segment as f32: pointers into it, or into `buffer`.
-SCF_INLINE void load_rows(const Segment& s, std::int64_t begin, std::int64_t n, std::int64_t dim, float* buffer,
-                          const float** rows) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    const std::int64_t index = s.pick != nullptr ? s.pick[begin + i] : begin + i;
-    const std::byte* p = s.base + static_cast<std::uint64_t>(index) * s.stride;
-    if (s.half) {
-      from_half(p, buffer + i * dim, dim);
-      rows[i] = buffer + i * dim;
-    } else {
-      rows[i] = reinterpret_cast<const float*>(p);
+/// What the softmax of one head carries from chunk to chunk.
+struct Running {
+  float top, weights;
+  float keep; // what the sums so far are worth after this chunk's maximum
+};
+
+/// Scores of a chunk become weights. `score` has room for whole vectors.
+SCF_INLINE void weigh(float* score, std::int64_t n, float scale, Running& head) {
+  for (std::int64_t r = n; r % k_lanes != 0; ++r) score[r] = -__builtin_inff();
+  F high = set1(head.top);
+  for (std::int64_t r = 0; r < n; r += k_lanes) {
+    const F s = load(score + r) * set1(scale);
+    store(score + r, s);
+    high = max(high, s);
+  }
+  const float now = top(high);
+  F total = zero();
+  for (std::int64_t r = 0; r < n; r += k_lanes) {
+    const F p = exp(load(score + r) - set1(now)); // of -inf: 1e-38, which adds nothing to sums of 1 and more
+    store(score + r, p);
+    total = total + p;
+  }
+  float keep[k_lanes];
+  store(keep, exp(set1(head.top - now)));
+  head.keep = keep[0];
+  head.weights = head.weights * head.keep + sum(total);
+  head.top = now;
+}
+
+/// o[h] = o[h] * keep + sum over rows of p[h][r] * rows[r], for H heads and V vectors of columns.
+template <int H, int V, class Extent>
+SCF_INLINE void mix_tile(const float* p, const Running* head, const float* rows, std::int64_t row_stride,
+                         std::int64_t n, bool first, float* o, std::int64_t dim, Extent extent) {
+  F acc[H][V];
+  for (int h = 0; h < H; ++h)
+    for (int v = 0; v < V; ++v)
+      acc[h][v] = first ? zero() : load(o + h * dim + v * k_lanes, extent) * set1(head[h].keep);
+  for (std::int64_t r = 0; r < n; ++r) {
+    F w[H];
+    for (int h = 0; h < H; ++h) w[h] = set1(p[h * k_chunk + r]);
+    for (int v = 0; v < V; ++v) {
+      const F x = load(rows + r * row_stride + v * k_lanes, extent);
+      for (int h = 0; h < H; ++h) acc[h][v] = fma(w[h], x, acc[h][v]);
     }
   }
+  for (int h = 0; h < H; ++h)
+    for (int v = 0; v < V; ++v) store(o + h * dim + v * k_lanes, acc[h][v], extent);
 }
 
-/// score[h][r] = scale * q[h] . rows[r]
-SCF_INLINE void score_tile(const float* q, std::int64_t heads, std::int64_t dim, const float* const* rows,
-                           std::int64_t n, float (*score)[k_tile_rows]) {
-  cover<k_tile_tokens>(n, heads, [&](auto R, std::int64_t r, auto T, std::int64_t h) {
-    constexpr int nr = decltype(R)::value, nh = decltype(T)::value;
-    const float *a[nr], *b[nh];
-    for (int i = 0; i < nr; ++i) a[i] = rows[r + i];
-    for (int i = 0; i < nh; ++i) b[i] = q + (h + i) * dim;
-    float out[nr][nh];
-    dot_tile<nr, nh>(a, b, dim, out);
-    for (int i = 0; i < nr; ++i)
-      for (int j = 0; j < nh; ++j) score[h + j][r + i] = out[i][j];
-  });
-}
-
-/// One head's share of a tile: new maximum, weights, weighted sum.
-SCF_INLINE void absorb(float* score, std::int64_t n, float scale, const float* const* rows, std::int64_t dim,
-                       float& top, float& weights, float* o) {
-  float high = top;
-  for (std::int64_t r = 0; r < n; ++r) {
-    score[r] *= scale;
-    high = greater(high, score[r]);
-  }
-  float p[k_tile_rows + 1];
-  for (std::int64_t r = 0; r < n; ++r) p[r] = score[r] - high;
-  p[n] = top - high;
-  each(n + 1, [&](std::int64_t i, auto part) { store(p + i, exp(load(p + i, part)), part); });
-  const float keep = p[n];
-  float added = 0;
-  for (std::int64_t r = 0; r < n; ++r) added += p[r];
-  weights = weights * keep + added;
-  top = high;
-  each(dim, [&](std::int64_t i, auto part) {
-    F acc = load(o + i, part) * set1(keep);
-    for (std::int64_t r = 0; r < n; ++r) acc = fma(set1(p[r]), load(rows[r] + i, part), acc);
-    store(o + i, acc, part);
-  });
+/// Columns outside, so that those of all rows stay in the first-level cache while all heads use them.
+SCF_INLINE void mix_chunk(const AttendArgs& a, const float* p, const Running* head, const float* rows,
+                          std::int64_t row_stride, std::int64_t n, bool first) {
+  const auto columns = [&](auto V, std::int64_t c, auto extent) {
+    cover_by<k_tile_tokens>(a.heads, [&](auto H, std::int64_t h) {
+      mix_tile<decltype(H)::value, decltype(V)::value>(p + h * k_chunk, head + h, rows + c, row_stride, n, first,
+                                                       a.o + h * a.dim + c, a.dim, extent);
+    });
+  };
+  std::int64_t c = 0;
+  for (; c + 4 * k_lanes <= a.dim; c += 4 * k_lanes) columns(Size<4>{}, c, Whole{});
+  each(a.dim - c, [&](std::int64_t i, auto part) { columns(Size<1>{}, c + i, part); });
 }
 
 } // namespace
 
-void attend(const AttendArgs& args) {
-  alignas(64) float buffer[k_tile_rows * k_attend_dim];
-  float score[k_attend_heads][k_tile_rows];
-  float top[k_attend_heads], weights[k_attend_heads];
-  const float* rows[k_tile_rows];
-  const std::int64_t dim = args.dim;
-  for (std::int64_t h = 0; h < args.heads; ++h) {
-    top[h] = args.sinks[h];
-    weights[h] = 1.0f;
-    for (std::int64_t i = 0; i < dim; ++i) args.o[h * dim + i] = 0.0f;
-  }
-  for (std::int64_t s = 0; s < args.n_segments; ++s) {
-    const Segment& segment = args.segments[s];
-    for (std::int64_t begin = 0; begin < segment.count; begin += k_tile_rows) {
-      const std::int64_t n = lesser(k_tile_rows, segment.count - begin);
-      load_rows(segment, begin, n, dim, buffer, rows);
-      score_tile(args.q, args.heads, dim, rows, n, score);
-      for (std::int64_t h = 0; h < args.heads; ++h)
-        absorb(score[h], n, args.scale, rows, dim, top[h], weights[h], args.o + h * dim);
-    }
-  }
-  for (std::int64_t h = 0; h < args.heads; ++h)
-    scale_by(args.o + h * dim, 1.0f / weights[h], nullptr, args.o + h * dim, dim);
+std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim) {
+  std::uint64_t bytes = static_cast<std::uint64_t>(k_chunk * (attend_stride(dim) + heads)) * sizeof(float);
+#ifdef SCF_HAS_TILES
+  bytes = greater(bytes, attend_tiles_scratch(heads, dim));
+#endif
+  return up_to_line(bytes);
 }
 
-void index_score(const IndexScoreArgs& args) {
-  alignas(64) float buffer[k_tile_rows * k_attend_dim];
-  float score[k_attend_heads][k_tile_rows];
-  const float* rows[k_tile_rows];
-  for (std::int64_t begin = 0; begin < args.rows.count; begin += k_tile_rows) {
-    const std::int64_t n = lesser(k_tile_rows, args.rows.count - begin);
-    load_rows(args.rows, begin, n, args.dim, buffer, rows);
-    score_tile(args.q, args.heads, args.dim, rows, n, score);
-    for (std::int64_t r = 0; r < n; ++r) {
-      float total = 0;
-      for (std::int64_t h = 0; h < args.heads; ++h) total += greater(0.0f, score[h][r]) * args.w[h];
-      args.out[begin + r] = total * args.scale;
-    }
+void attend(const AttendArgs& args) {
+#ifdef SCF_HAS_TILES
+  if (attend_tiles_takes(args)) return attend_tiles(args);
+#endif
+  const std::int64_t stride = attend_stride(args.dim);
+  auto* rows = reinterpret_cast<float*>(args.scratch);
+  float* score = rows + k_chunk * stride;
+  Running head[k_attend_heads];
+  for (std::int64_t h = 0; h < args.heads; ++h) head[h] = {args.sinks[h], 1.0f, 0.0f};
+  RowReader reader(args.segments, args.n_segments);
+  bool first = true;
+  while (const std::int64_t n = reader.read(k_chunk, args.dim, rows, stride)) {
+    score_rows(args.q, args.heads, args.dim, rows, stride, n, score, k_chunk);
+    for (std::int64_t h = 0; h < args.heads; ++h) weigh(score + h * k_chunk, n, args.scale, head[h]);
+    mix_chunk(args, score, head, rows, stride, n, first);
+    first = false;
+  }
+  for (std::int64_t h = 0; h < args.heads; ++h) {
+    float* o = args.o + h * args.dim;
+    if (first) __builtin_memset(o, 0, static_cast<std::size_t>(args.dim) * sizeof(float)); // no rows: the sink has all
+    scale_by(o, 1.0f / head[h].weights, nullptr, o, args.dim);
   }
 }
 

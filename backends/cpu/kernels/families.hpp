@@ -7,8 +7,13 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 extern const Format formats[];
 extern const std::int64_t n_formats;
-/// gemm_act of every format that has one, for sets with tile registers (SCF_HAS_TILES).
-void gemm_tiles_act(DType dtype, const GemmArgs& args);
+std::uint64_t many_scratch(std::int64_t tokens);
+/// Attention and indexer for sets with tile registers (SCF_HAS_TILES), where `takes` says that the shapes fit.
+std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim);
+bool attend_tiles_takes(const AttendArgs& args);
+void attend_tiles(const AttendArgs& args);
+bool index_score_tiles_takes(const IndexScoreArgs& args);
+void index_score_tiles(const IndexScoreArgs& args);
 void quantise(Act act, const float* x, std::int64_t k, std::byte* out);
 
 float sum_squares(const float* x, std::int64_t n);
@@ -19,6 +24,7 @@ void to_half(const float* x, std::byte* out, std::int64_t n);
 void from_half(const std::byte* x, float* out, std::int64_t n);
 void mix(const MixArgs& args);
 
+std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim);
 void attend(const AttendArgs& args);
 void index_score(const IndexScoreArgs& args);
 void pool(const float* const* value, const float* const* score, std::int64_t rows, std::int64_t n, float* out);

@@ -33,33 +33,12 @@ SCF_INLINE std::uint32_t load_u32(const void* p) {
   return v;
 }
 
-/// The integers below d and dmin in a block of 256, per 16 elements:
-///   value = d * scale[i / 16] * code - dmin * min[i / 16].
-/// Kernels that multiply integers only take them instead of Unpacked's s and m. `planes` of a format: how many bytes
-/// scale * code takes, see amx_weights.hpp.
-typedef std::int16_t W __attribute__((vector_size(32)));
-struct BlockScales {
-  W scale;
-  H min;
-  float d, dmin;
-};
-/// The bytes of two words, lowest first.
-SCF_INLINE H bytes_of(std::uint64_t first, std::uint64_t second) {
-  typedef std::uint64_t Pair __attribute__((vector_size(16)));
-  return (H)Pair{first, second};
-}
-/// The bytes of a word, each twice: 32 elements share it.
-SCF_INLINE H bytes_twice(std::uint64_t bytes) {
-  const H v = bytes_of(bytes, 0);
-  return __builtin_shufflevector(v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-}
-SCF_INLINE W widen(H v) { return __builtin_convertvector(v, W); }
-
 struct FormatQ8_0 {
   using Block = blocks::Q8_0;
   using Out = Unpacked<1, 32, true, false>;
   static constexpr DType dtype = DType::q8_0;
   static constexpr Act act = Act::q8_0;
+  static constexpr int top = 127; // the largest code, or its negative
   SCF_INLINE void unpack(const Block& b, Out& out) {
     out.c[0] = load_b(b.q);
     out.s[0] = half_to_float(b.d);
@@ -71,6 +50,7 @@ struct FormatMXFP4 {
   using Out = Unpacked<1, 32, true, false>;
   static constexpr DType dtype = DType::mxfp4;
   static constexpr Act act = Act::q8_0;
+  static constexpr int top = 12;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     const H q = load_h(b.q);
     const B v = join(q & 15, q >> 4);
@@ -85,11 +65,7 @@ struct FormatQ2_K {
   using Out = Unpacked<8, 16, false, true>;
   static constexpr DType dtype = DType::q2_k;
   static constexpr Act act = Act::q8_k;
-  static constexpr int planes = 1; // 3 * 15
-  SCF_INLINE BlockScales scales(const Block& b) {
-    const H sc = load_h(b.sc);
-    return {widen(sc & 15), sc >> 4, half_to_float(b.d), half_to_float(b.dmin)};
-  }
+  static constexpr int top = 3;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 2; ++a) {
       const B q = load_b(b.q + 32 * a);
@@ -112,11 +88,7 @@ struct FormatQ3_K {
   using Out = Unpacked<8, 16, true, false>;
   static constexpr DType dtype = DType::q3_k;
   static constexpr Act act = Act::q8_k;
-  static constexpr int planes = 2; // -4 * -32
-  SCF_INLINE BlockScales scales(const Block& b) {
-    const SixBits six = six_bits(b);
-    return {widen(bytes_of(six.first, six.second)) - 32, H{}, half_to_float(b.d), 0.0f};
-  }
+  static constexpr int top = 4;
   /// 16 six-bit scales, a byte each: low halves in sc[0..7], two high bits each in sc[8..11].
   struct SixBits {
     std::uint64_t first, second;
@@ -156,18 +128,13 @@ template <class Block, class Out> SCF_INLINE void unpack_scales(const Block& b, 
   store8(out.s, set8(half_to_float(b.d)) * u8_to_f8(bytes.scale));
   out.m[0] = set8(half_to_float(b.dmin)) * u8_to_f8(bytes.min);
 }
-template <class Block> SCF_INLINE BlockScales integer_scales(const Block& b) {
-  const ScaleBytes bytes = scale_bytes(b);
-  return {widen(bytes_twice(bytes.scale)), bytes_twice(bytes.min), half_to_float(b.d), half_to_float(b.dmin)};
-}
 
 struct FormatQ4_K {
   using Block = blocks::Q4_K;
   using Out = Unpacked<8, 32, false, true>;
   static constexpr DType dtype = DType::q4_k;
   static constexpr Act act = Act::q8_k;
-  static constexpr int planes = 2; // 15 * 63
-  SCF_INLINE BlockScales scales(const Block& b) { return integer_scales(b); }
+  static constexpr int top = 15;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 4; ++a) {
       const B q = load_b(b.q + 32 * a);
@@ -183,8 +150,7 @@ struct FormatQ5_K {
   using Out = Unpacked<8, 32, false, true>;
   static constexpr DType dtype = DType::q5_k;
   static constexpr Act act = Act::q8_k;
-  static constexpr int planes = 2; // 31 * 63
-  SCF_INLINE BlockScales scales(const Block& b) { return integer_scales(b); }
+  static constexpr int top = 31;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     const B high = load_b(b.qh);
     for (int a = 0; a < 4; ++a) {
@@ -201,11 +167,7 @@ struct FormatQ6_K {
   using Out = Unpacked<8, 16, true, false>;
   static constexpr DType dtype = DType::q6_k;
   static constexpr Act act = Act::q8_k;
-  static constexpr int planes = 2; // -32 * -128
-  SCF_INLINE BlockScales scales(const Block& b) {
-    typedef std::int8_t Signed __attribute__((vector_size(16)));
-    return {__builtin_convertvector((Signed)load_h(b.sc), W), H{}, half_to_float(b.d), 0.0f};
-  }
+  static constexpr int top = 32;
   SCF_INLINE void unpack(const Block& b, Out& out) {
     for (int a = 0; a < 2; ++a) {
       const B even = load_b(b.ql + 64 * a), odd = load_b(b.ql + 64 * a + 32), high = load_b(b.qh + 32 * a);
@@ -224,17 +186,12 @@ struct FormatIQ2_XXS {
   using Out = Unpacked<8, 32, true, false>;
   static constexpr DType dtype = DType::iq2_xxs;
   static constexpr Act act = Act::q8_k;
+  static constexpr int top = 43;
   typedef std::uint32_t Words __attribute__((vector_size(32)));
   /// Signs and scale of the eight groups.
   SCF_INLINE Words second_words(const Block& b) {
     const auto* p = reinterpret_cast<const std::byte*>(&b) + 2;
     return __builtin_shufflevector((Words)load_b(p), (Words)load_b(p + 32), 1, 3, 5, 7, 9, 11, 13, 15);
-  }
-  static constexpr int planes = 2; // 43 * 31
-  SCF_INLINE BlockScales scales(const Block& b) {
-    const W odd = (W)(second_words(b) >> 28 << 1 | 1u); // in the low halves of the words
-    return {__builtin_shufflevector(odd, odd, 0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14), H{},
-            half_to_float(b.d) * 0.125f, 0.0f};
   }
 
   /// Four 7-bit sign indices each as 32 sign bits: the eighth of every byte makes the number of negatives even.

@@ -14,9 +14,6 @@ namespace {
 constexpr std::int64_t k_tile_rows = 16, k_tile_k = 512;
 constexpr int k_code_rows = 4;
 constexpr std::int64_t k_code_k = 2048;
-#ifdef SCF_HAS_TILES
-constexpr std::int64_t k_tiles_from = 8; // tokens from which on a tile register, though half empty, is quicker
-#endif
 
 SCF_INLINE const float* x_at(const GemmArgs& a, std::int64_t t) {
   const std::int64_t row = a.x_row != nullptr ? a.x_row[t] : t;
@@ -244,9 +241,6 @@ template <class Fmt, int R> SCF_INLINE void code_rows(const GemmArgs& a, std::in
 template <class Fmt> void gemm_act(const GemmArgs& a) {
   if constexpr (OwnProduct<Fmt::dtype>::exists)
     if (a.tokens <= k_few_tokens) return OwnProduct<Fmt::dtype>::few(a);
-#ifdef SCF_HAS_TILES
-  if (a.tokens >= k_tiles_from) return gemm_tiles_act(Fmt::dtype, a);
-#endif
   std::int64_t row = 0;
   if (a.tokens == 1) {
     constexpr int side_by_side = Fmt::Out::vectors == 1 ? 4 : 2;
@@ -260,13 +254,19 @@ template <class Fmt> void gemm_act(const GemmArgs& a) {
   for (; row < a.rows; ++row) code_rows<Fmt, 1>(a, row);
 }
 
+template <class Fmt> void gemm_many(const GemmArgs& a) { PanelProduct<void>::multiply(Fmt::dtype, a); }
+
 template <class Plain> constexpr Format plain_format() {
-  return {Plain::dtype, decode_plain<Plain>, gemm_plain<Plain>, Act::none, nullptr};
+  return {Plain::dtype, decode_plain<Plain>, gemm_plain<Plain>, Act::none, nullptr, Act::none, nullptr};
 }
 template <class Blocks> constexpr Format block_format() {
-  return {Blocks::dtype, decode_blocks<Blocks>,
-          gemm_tiles<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>, Blocks::act,
-          gemm_act<Blocks>};
+  return {Blocks::dtype,
+          decode_blocks<Blocks>,
+          gemm_tiles<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>,
+          Blocks::act,
+          gemm_act<Blocks>,
+          PanelProduct<void>::exists ? Act::q8_k : Blocks::act,
+          PanelProduct<void>::exists ? gemm_many<Blocks> : gemm_act<Blocks>};
 }
 
 } // namespace
@@ -277,5 +277,7 @@ const Format formats[] = {
     block_format<FormatQ6_K>(), block_format<FormatIQ2_XXS>(), block_format<FormatMXFP4>(),
 };
 const std::int64_t n_formats = sizeof formats / sizeof formats[0];
+
+std::uint64_t many_scratch(std::int64_t tokens) { return PanelProduct<void>::scratch(tokens); }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

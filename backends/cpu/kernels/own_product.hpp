@@ -1,4 +1,4 @@
-// Where an instruction set says that it has a product of its own for a format.
+// Where an instruction set says which products of its own it has.
 #pragma once
 
 #include "isa.hpp"
@@ -11,6 +11,12 @@ template <DType> struct OwnProduct {
   static constexpr bool exists = false;
   static void few(const GemmArgs&) {}
 };
-inline constexpr std::int64_t k_few_tokens = 8;
+
+/// Specialised for void by sets that multiply more tokens than that by panels, see kernels/panels.
+template <class> struct PanelProduct {
+  static constexpr bool exists = false;
+  static void multiply(DType, const GemmArgs&) {}
+  static std::uint64_t scratch(std::int64_t) { return 0; }
+};
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

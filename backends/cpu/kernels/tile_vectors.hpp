@@ -1,4 +1,4 @@
-// Vectors of 64 bytes as compiler vector types, for what lies between two tile instructions.
+// Vectors of 64 bytes as compiler vector types, and the transposition of words in them.
 #pragma once
 
 #include "kernels/simd.hpp"
@@ -34,17 +34,17 @@ template <int S> SCF_INLINE void swap_all(U16 (&v)[16]) {
   for (int i = 0; i < 16; ++i)
     if ((i & S) == 0) swap_blocks<S>(v[i], v[i + S]);
 }
-/// out[c][r] = in[r][c] in words of four bytes; rows of `in` lie `stride` bytes apart, those of `out` 64.
-SCF_INLINE void transpose_words(const std::int8_t* in, std::int64_t stride, std::int8_t* out) {
+/// out[c][r] = row(r)[c] in words of four bytes; rows of `out` lie 64 bytes apart.
+template <class Row> SCF_INLINE void transpose_words(Row row, void* out) {
   U16 v[16];
 #pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) v[i] = load_as<U16>(in + i * stride);
+  for (int i = 0; i < 16; ++i) v[i] = load_as<U16>(row(i));
   swap_all<8>(v);
   swap_all<4>(v);
   swap_all<2>(v);
   swap_all<1>(v);
 #pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) store_as(out + 64 * i, v[i]);
+  for (int i = 0; i < 16; ++i) store_as(static_cast<std::byte*>(out) + 64 * i, v[i]);
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

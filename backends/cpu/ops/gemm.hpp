@@ -9,6 +9,8 @@ namespace seacliff::cpu {
 struct Activations {
   const std::byte* data = nullptr;
   std::uint64_t stride = 0; // bytes
+  Act act = Act::none;
+  std::byte* scratch = nullptr; // this worker's, for Gemm
 };
 
 /// A matrix [n, k], or several of them one behind the other.
@@ -19,15 +21,19 @@ public:
 
   std::int64_t n() const { return n_; }
   std::int64_t k() const { return k_; }
-  Act act() const { return act_; }
+  /// How activations of so many tokens are wanted.
+  Act act(std::int64_t tokens) const { return act_ == Act::none || tokens <= k_few_tokens ? act_ : format_->act_many; }
+  bool same_acts(const Gemm& other) const {
+    return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1);
+  }
   std::uint64_t row_bytes() const { return row_bytes_; }
 
   /// y[token][row] for a rectangle; y is [tokens, y_stride] with column 0 = row 0. `first_row` is that of the matrix in
   /// the weight.
   void multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
                 std::int64_t y_stride) const;
-  /// Everything said by the caller but the weight's format.
-  void run(GemmArgs args) const;
+  /// Everything said by the caller but the weight's format and what `x` says.
+  void run(GemmArgs args, const Activations& x) const;
 
 private:
   const Format* format_;
@@ -37,19 +43,23 @@ private:
 };
 
 /// Activations in the form that `act` asks for. Few elements: every worker quantises all of them for itself, which is
-/// quicker than to wait for each other; many: together, with a barrier behind.
+/// quicker than to wait for each other; many: together, with a barrier behind. The scratch also holds what products
+/// with them need.
 class Quantiser {
 public:
-  Quantiser(const Isa& isa, Act act, std::int64_t k) : isa_(isa), act_(act), k_(k), row_(act_layout(act, k).bytes) {}
+  Quantiser(const Isa& isa, const Gemm& gemm)
+      : isa_(isa), few_(gemm.act(1)), many_(gemm.act(k_few_tokens + 1)), k_(gemm.k()),
+        row_(std::max(act_layout(few_, k_).bytes, act_layout(many_, k_).bytes)) {}
 
   std::uint64_t bytes(std::int64_t max_rows, std::uint32_t workers) const;
-  /// `scratch` as `bytes` says. `x`: rows of k f32, one behind the other.
-  Activations prepare(const float* x, std::int64_t rows, std::byte* scratch, const sdk::Worker& worker) const;
+  /// `scratch` as `bytes` says. `x`: rows of k f32, one behind the other; of so many tokens.
+  Activations prepare(const float* x, std::int64_t rows, std::int64_t tokens, std::byte* scratch,
+                      const sdk::Worker& worker) const;
 
 private:
   static constexpr std::int64_t k_alone = 16384; // elements
   const Isa& isa_;
-  Act act_;
+  Act few_, many_;
   std::int64_t k_;
   std::uint64_t row_;
 };

@@ -189,12 +189,11 @@ private:
     args.w = fn.row(0) + row_bytes(fn.dtype, static_cast<std::uint64_t>(length.begin));
     args.rows = rows();
     args.k = n;
-    args.x = reinterpret_cast<const std::byte*>(s + length.begin);
-    args.x_stride = static_cast<std::uint64_t>(gemm_.k()) * sizeof(float);
     args.tokens = tokens;
     args.y = out;
     args.y_stride = rows() + 1;
-    gemm_.run(args);
+    gemm_.run(args, {reinterpret_cast<const std::byte*>(s + length.begin),
+                     static_cast<std::uint64_t>(gemm_.k()) * sizeof(float)});
   }
   void normalise(float* m, float squares) const {
     const float scale = 1.0f / std::sqrt(squares / static_cast<float>(gemm_.k()) + eps_);

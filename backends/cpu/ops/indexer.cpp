@@ -4,35 +4,63 @@
 #include "rotary.hpp"
 #include "state.hpp"
 
+#include <bit>
 #include <cmath>
-#include <cstring>
 
 namespace seacliff::cpu {
 namespace {
 
-/// Sorts as the score does, larger is better; ties to the lower row; 0 for what is never taken.
-std::uint64_t key_of(float score, std::int64_t row) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &score, sizeof bits);
-  if (!(score > -INFINITY)) return 0; // also NaN
+/// Scores as integers of the same order, larger is better; 0 for what is never taken: -inf and NaN.
+std::uint32_t order_of(float score) {
+  const auto bits = std::bit_cast<std::uint32_t>(score);
   const std::uint32_t order = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-  return std::uint64_t{order} << 32 | (0xffffffffu - static_cast<std::uint32_t>(row));
+  return score > -INFINITY ? order : 0;
 }
 
-/// The k best of n scores, in ascending order of row, padded with -1. `keys` holds n.
-void select_rows(const float* score, std::int64_t n, std::int64_t k, std::uint64_t* keys, std::int32_t* out) {
-  std::int64_t found = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const std::uint64_t key = key_of(score[i], i);
-    if (key != 0) keys[found++] = key;
+/// The k-th largest of n orders, 0 < k <= n, and how many of those equal to it are among the k largest. A digit at a
+/// time, the highest first; what does not share the digits found so far is thrown away.
+struct Threshold {
+  std::uint32_t order;
+  std::int64_t ties;
+};
+Threshold find_threshold(std::uint32_t* order, std::int64_t n, std::int64_t k) {
+  constexpr int bits = 8;
+  constexpr std::uint32_t digits = 1u << bits;
+  std::uint32_t found = 0;
+  for (int shift = 32 - bits; shift >= 0; shift -= bits) {
+    const auto digit_of = [&](std::int64_t i) { return order[i] >> shift & (digits - 1); };
+    std::uint32_t counts[2][digits] = {}; // two of them, for neighbours often share a digit
+    for (std::int64_t i = 0; i < n; ++i) ++counts[i & 1][digit_of(i)];
+    std::uint32_t digit = digits - 1;
+    const auto count_of = [&](std::uint32_t d) { return std::int64_t{counts[0][d]} + counts[1][d]; };
+    for (; digit > 0 && count_of(digit) < k; --digit) k -= count_of(digit);
+    found |= digit << shift;
+    std::int64_t left = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const bool shares = digit_of(i) == digit;
+      order[left] = order[i];
+      left += shares;
+    }
+    n = left;
   }
-  if (found > k) {
-    std::nth_element(keys, keys + k, keys + found, std::greater<>());
-    found = k;
+  return {found, k};
+}
+
+/// The k best of n scores (ties to the lower row) in ascending order of row, padded with -1. `orders` holds n.
+void select_rows(const float* score, std::int64_t n, std::int64_t k, std::uint32_t* orders, std::int32_t* out) {
+  for (std::int64_t i = 0; i < n; ++i) orders[i] = order_of(score[i]);
+  Threshold least{1, n}; // everything that can be taken
+  if (n > k)
+    if (const Threshold kth = find_threshold(orders, n, k); kth.order != 0) least = kth;
+  std::int64_t taken = 0;
+  for (std::int64_t i = 0; i < n && taken < k; ++i) {
+    const std::uint32_t order = order_of(score[i]);
+    const bool tie = order == least.order && least.ties > 0;
+    least.ties -= tie;
+    out[taken] = static_cast<std::int32_t>(i);
+    taken += order > least.order || tie;
   }
-  for (std::int64_t i = 0; i < found; ++i) out[i] = static_cast<std::int32_t>(0xffffffffu - (keys[i] & 0xffffffffu));
-  std::sort(out, out + found);
-  std::fill(out + found, out + k, -1);
+  std::fill(out + taken, out + k, -1);
 }
 
 Segment cache_rows(const State& cache, std::int64_t slot, Range rows) {
@@ -66,22 +94,23 @@ private:
 class TopKRows final : public OpKernel {
 public:
   TopKRows(const Isa& isa, const NodeView& node) : OpKernel(isa), max_cols_(node.in(0).cols()) {}
-  std::uint64_t scratch_bytes(std::uint32_t workers) const override { return keys_bytes() * workers; }
+  std::uint64_t scratch_bytes(std::uint32_t workers) const override { return order_bytes() * workers; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &s = call.input(0), &out = call.output(0);
-    auto* keys = reinterpret_cast<std::uint64_t*>(call.scratch.data() + keys_bytes() * worker.index());
+    auto* orders = reinterpret_cast<std::uint32_t*>(call.scratch.data() + order_bytes() * worker.index());
     const Range mine = worker.share(s.rows());
     for (std::int64_t t = mine.begin; t < mine.end; ++t)
-      select_rows(s.f32_row(t), s.cols(), out.cols(), keys, out.i32() + t * out.cols());
+      select_rows(s.f32_row(t), s.cols(), out.cols(), orders, out.i32() + t * out.cols());
   }
 
 private:
-  std::uint64_t keys_bytes() const { return up_to_line(static_cast<std::uint64_t>(max_cols_) * 8); }
+  std::uint64_t order_bytes() const { return up_to_line(static_cast<std::uint64_t>(max_cols_) * 4); }
   std::int64_t max_cols_;
 };
 
-/// Tokens that see no more rows than may be chosen take them all. The others are scored in batches of as many tokens as
-/// there are workers: first all rows of the batch together, then one token's choice per worker.
+/// Tokens that see no more rows than may be chosen take them all. Of few others each one's rows are divided among the
+/// workers, as many tokens at a time as there are workers, and then each worker chooses for one token; of many, each
+/// worker has whole tokens.
 class IndexSelect final : public OpKernel {
 public:
   IndexSelect(const Isa& isa, const NodeView& node)
@@ -102,23 +131,31 @@ public:
     if (needy == 0) return;
     const Parts p = parts(call.scratch.data(), worker.count());
     project(call, batch, p, worker);
-    const std::int64_t at_once = worker.count();
+    const std::int64_t at_once = worker.count(), place = worker.index();
+    if (needy >= k_many * at_once) { // in turns, because later tokens see more rows
+      for (std::int64_t t = place; t < batch.tokens; t += at_once) {
+        score(batch, cache, k, t, {0, cache.rows()}, p, place);
+        choose(call, batch, cache, k, t, p, place);
+      }
+      return;
+    }
     for (std::int64_t first = 0; first < batch.tokens; first += at_once) {
       const Range tokens{first, std::min(batch.tokens, first + at_once)};
       each_cell(worker, tokens.end - tokens.begin, cache.rows(), 64,
                 [&](std::int64_t i, Range rows) { score(batch, cache, k, tokens.begin + i, rows, p, i); });
       worker.barrier();
       const Range mine = worker.share(tokens.end - tokens.begin);
-      for (std::int64_t i = mine.begin; i < mine.end; ++i)
-        choose(call, batch, cache, k, tokens.begin + i, p, i, worker);
+      for (std::int64_t i = mine.begin; i < mine.end; ++i) choose(call, batch, cache, k, tokens.begin + i, p, i);
       worker.barrier();
     }
   }
 
 private:
+  static constexpr std::int64_t k_many = 4; // tokens per worker that make dividing rows needless
+
   struct Parts {
     float *query, *weights, *scores;
-    std::uint64_t* keys;
+    std::uint32_t* orders;
     std::uint64_t bytes;
   };
   Parts parts(std::byte* base, std::uint32_t workers) const {
@@ -128,7 +165,7 @@ private:
     p.weights = carve.take<float>(static_cast<std::uint64_t>(max_tokens_ * heads_));
     const auto at_once = static_cast<std::uint64_t>(std::min<std::int64_t>(workers, max_tokens_));
     p.scores = carve.take<float>(at_once * static_cast<std::uint64_t>(max_rows_));
-    p.keys = carve.take<std::uint64_t>(at_once * static_cast<std::uint64_t>(max_rows_));
+    p.orders = carve.take<std::uint32_t>(at_once * static_cast<std::uint64_t>(max_rows_));
     p.bytes = carve.used();
     return p;
   }
@@ -173,10 +210,10 @@ private:
   }
 
   void choose(const KernelCall& call, const Batch& batch, const State& cache, std::int64_t k, std::int64_t t,
-              const Parts& p, std::int64_t place, const Worker&) const {
+              const Parts& p, std::int64_t place) const {
     const std::int64_t visible = visible_rows(batch.pos[t], ratio_, cache.rows());
     if (visible <= k) return;
-    select_rows(p.scores + place * max_rows_, visible, k, p.keys + place * max_rows_, call.output(0).i32() + t * k);
+    select_rows(p.scores + place * max_rows_, visible, k, p.orders + place * max_rows_, call.output(0).i32() + t * k);
   }
 
   Gemm query_, head_weights_;
@@ -187,7 +224,7 @@ private:
 };
 
 Claim can_score(std::int64_t heads, std::int64_t dim) {
-  if (heads < 1 || heads > k_attend_heads || dim > k_attend_dim)
+  if (heads < 1 || heads > k_attend_heads || dim > k_index_dim)
     return Claim::no(std::to_string(heads) + " heads of " + std::to_string(dim) + " are too many");
   return Claim::ok();
 }

@@ -12,13 +12,12 @@ bool act8(const NodeView& node) { return node.attr_int("act8") != 0; }
 class Matmul final : public OpKernel {
 public:
   Matmul(const Isa& isa, const NodeView& node)
-      : OpKernel(isa), gemm_(isa, node.in(1), act8(node)), quantiser_(isa, gemm_.act(), gemm_.k()),
-        max_rows_(node.in(0).rows()) {}
+      : OpKernel(isa), gemm_(isa, node.in(1), act8(node)), quantiser_(isa, gemm_), max_rows_(node.in(0).rows()) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return quantiser_.bytes(max_rows_, workers); }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor& x = call.input(0);
     const std::int64_t tokens = x.rows(), n = gemm_.n();
-    const Activations rows = quantiser_.prepare(x.f32(), tokens, call.scratch.data(), worker);
+    const Activations rows = quantiser_.prepare(x.f32(), tokens, tokens, call.scratch.data(), worker);
     gemm_.multiply(call.input(1), 0, rows, rectangle(worker, n, tokens), call.output(0).f32(), n);
   }
 
@@ -32,20 +31,20 @@ private:
 class Grouped {
 public:
   Grouped(const Isa& isa, const ValueView& weight, std::int64_t groups, bool quantised)
-      : gemm_(isa, weight, quantised), quantiser_(isa, gemm_.act(), gemm_.k()), groups_(groups) {}
+      : gemm_(isa, weight, quantised), quantiser_(isa, gemm_), groups_(groups) {}
   std::int64_t outputs() const { return gemm_.n(); } // of all groups
   std::uint64_t scratch_bytes(std::int64_t max_tokens, std::uint32_t workers) const {
     return quantiser_.bytes(max_tokens * groups_, workers);
   }
   void run(const float* x, std::int64_t tokens, const Tensor& w, float* out, std::byte* scratch,
            const Worker& worker) const {
-    const Activations all = quantiser_.prepare(x, tokens * groups_, scratch, worker);
+    const Activations all = quantiser_.prepare(x, tokens * groups_, tokens, scratch, worker);
     const Block2 mine = rectangle(worker, gemm_.n(), tokens);
     const std::int64_t per_group = gemm_.n() / groups_;
     for (std::int64_t row = mine.rows.begin; row < mine.rows.end;) {
       const std::int64_t group = row / per_group, end = std::min(mine.rows.end, (group + 1) * per_group);
       const Activations x_group{all.data + static_cast<std::uint64_t>(group) * all.stride,
-                                all.stride * static_cast<std::uint64_t>(groups_)};
+                                all.stride * static_cast<std::uint64_t>(groups_), all.act, all.scratch};
       gemm_.multiply(w, 0, x_group, {{row, end}, mine.tokens}, out, gemm_.n());
       row = end;
     }
@@ -79,7 +78,7 @@ class AttnOutGrouped final : public OpKernel {
 public:
   AttnOutGrouped(const Isa& isa, const NodeView& node)
       : OpKernel(isa), low_(isa, node.in(1), node.attr_int("groups", 1), act8(node)), up_(isa, node.in(2), act8(node)),
-        quantiser_(isa, up_.act(), up_.k()), max_tokens_(node.in(0).dim(0)) {}
+        quantiser_(isa, up_), max_tokens_(node.in(0).dim(0)) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return parts(nullptr, max_tokens_, workers).bytes;
   }
@@ -88,7 +87,7 @@ public:
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
     low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker);
     worker.barrier();
-    const Activations rows = quantiser_.prepare(p.low, tokens, p.low_codes, worker);
+    const Activations rows = quantiser_.prepare(p.low, tokens, tokens, p.low_codes, worker);
     up_.multiply(call.input(2), 0, rows, rectangle(worker, up_.n(), tokens), call.output(0).f32(), up_.n());
   }
 
@@ -116,13 +115,12 @@ private:
 class MatmulId final : public OpKernel {
 public:
   MatmulId(const Isa& isa, const NodeView& node)
-      : OpKernel(isa), gemm_(isa, node.in(1), act8(node)), quantiser_(isa, gemm_.act(), gemm_.k()),
-        max_rows_(node.in(0).rows()) {}
+      : OpKernel(isa), gemm_(isa, node.in(1), act8(node)), quantiser_(isa, gemm_), max_rows_(node.in(0).rows()) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return quantiser_.bytes(max_rows_, workers); }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &x = call.input(0), &w = call.input(1), &ids = call.input(2), &out = call.output(0);
     const std::int64_t slots = ids.cols(), pairs = ids.elems(), n = gemm_.n();
-    const Activations rows = quantiser_.prepare(x.f32(), x.rows(), call.scratch.data(), worker);
+    const Activations rows = quantiser_.prepare(x.f32(), x.rows(), 1, call.scratch.data(), worker);
     const Range mine = worker.share(n, k_row_grain);
     for (std::int64_t p = 0; p < pairs; ++p) {
       const std::int64_t id = ids.i32()[p], row = x.rank == 3 ? p : p / slots;
@@ -131,7 +129,8 @@ public:
         std::fill(y + mine.begin, y + mine.end, 0.0f);
         continue;
       }
-      const Activations one{rows.data + static_cast<std::uint64_t>(row) * rows.stride, rows.stride};
+      const Activations one{rows.data + static_cast<std::uint64_t>(row) * rows.stride, rows.stride, rows.act,
+                            rows.scratch};
       gemm_.multiply(w, id * n, one, {mine, {0, 1}}, y, n);
     }
   }
@@ -146,9 +145,8 @@ class SharedExpert final : public OpKernel {
 public:
   SharedExpert(const Isa& isa, const NodeView& node)
       : OpKernel(isa), gate_(isa, node.in(1), act8(node)), up_(isa, node.in(2), act8(node)),
-        down_(isa, node.in(3), act8(node)), x_gate_(isa, gate_.act(), gate_.k()), x_up_(isa, up_.act(), up_.k()),
-        x_down_(isa, down_.act(), down_.k()), clamp_(static_cast<float>(node.attr_float("clamp"))),
-        max_tokens_(node.in(0).dim(0)) {}
+        down_(isa, node.in(3), act8(node)), x_gate_(isa, gate_), x_up_(isa, up_), x_down_(isa, down_),
+        clamp_(static_cast<float>(node.attr_float("clamp"))), max_tokens_(node.in(0).dim(0)) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return parts(nullptr, max_tokens_, workers).bytes;
   }
@@ -156,8 +154,8 @@ public:
     const std::int64_t tokens = call.input(0).dim(0), f = gate_.n();
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
     const float* x = call.input(0).f32();
-    const Activations xg = x_gate_.prepare(x, tokens, p.x_gate, worker);
-    const Activations xu = gate_.act() == up_.act() ? xg : x_up_.prepare(x, tokens, p.x_up, worker);
+    const Activations xg = x_gate_.prepare(x, tokens, tokens, p.x_gate, worker);
+    const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
     const Block2 mine = rectangle(worker, f, tokens);
     gate_.multiply(call.input(1), 0, xg, mine, p.gate, f);
     up_.multiply(call.input(2), 0, xu, mine, p.up, f);
@@ -166,7 +164,7 @@ public:
       isa_.swiglu(g, p.up + t * f + mine.rows.begin, 1.0f, clamp_, g, mine.rows.end - mine.rows.begin);
     }
     worker.barrier();
-    const Activations mid = x_down_.prepare(p.gate, tokens, p.mid, worker);
+    const Activations mid = x_down_.prepare(p.gate, tokens, tokens, p.mid, worker);
     down_.multiply(call.input(3), 0, mid, rectangle(worker, down_.n(), tokens), call.output(0).f32(), down_.n());
   }
 

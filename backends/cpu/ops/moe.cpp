@@ -1,17 +1,17 @@
 // moe_experts: all experts of all tokens as one list of work.
 //
-// Pairs (token, slot) are sorted by expert, so that a weight row is read once for all tokens that want it. Gate and up
-// rows are divided over the workers by cost, whatever the routing; the down product is divided by output rows, and the
-// slots of a token are added in slot order.
+// Pairs (token, slot) are sorted by expert, so that a weight row is read once for all tokens that want it. Rows of all
+// experts lie on one line, as long as their cost, which is divided over the workers: whatever the routing, all have as
+// much to do. The slots of a token are added in slot order.
 #include "gemm.hpp"
 #include "op_kernel.hpp"
 
 namespace seacliff::cpu {
 namespace {
 
-constexpr std::int64_t k_few_pairs = 64;      // up to here every worker sorts for itself
-constexpr std::int64_t k_slot_floats = 65536; // of a worker's down products, so that they stay in its cache
-constexpr std::int64_t k_row_cost = 2;        // reading a weight row, in units of multiplying it with one token
+constexpr std::int64_t k_few_pairs = 64;        // up to here every worker sorts for itself
+constexpr std::int64_t k_few_rows = 256;        // of the down product that a worker then does at once
+constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at once when there are more pairs
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
 struct Sorted {
@@ -23,9 +23,9 @@ class MoeExperts final : public OpKernel {
 public:
   MoeExperts(const Isa& isa, const NodeView& node)
       : OpKernel(isa), gate_(isa, node.in(3), act8(node)), up_(isa, node.in(4), act8(node)),
-        down_(isa, node.in(5), act8(node)), x_gate_(isa, gate_.act(), gate_.k()), x_up_(isa, up_.act(), up_.k()),
-        x_down_(isa, down_.act(), down_.k()), clamp_(static_cast<float>(node.attr_float("clamp"))),
-        experts_(node.in(3).dim(0)), slots_(node.in(1).dim(1)), max_tokens_(node.in(0).dim(0)) {}
+        down_(isa, node.in(5), act8(node)), x_gate_(isa, gate_), x_up_(isa, up_), x_down_(isa, down_),
+        clamp_(static_cast<float>(node.attr_float("clamp"))), experts_(node.in(3).dim(0)), slots_(node.in(1).dim(1)),
+        max_tokens_(node.in(0).dim(0)) {}
 
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return parts(nullptr, max_tokens_, workers).bytes;
@@ -36,11 +36,11 @@ public:
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
     const Sorted sorted = sort(call.input(1), pairs, p, worker);
     const float* x = call.input(0).f32();
-    const Activations xg = x_gate_.prepare(x, tokens, p.x_gate, worker);
-    const Activations xu = gate_.act() == up_.act() ? xg : x_up_.prepare(x, tokens, p.x_up, worker);
+    const Activations xg = x_gate_.prepare(x, tokens, tokens, p.x_gate, worker);
+    const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
     gate_and_up(call, sorted, xg, xu, p, worker);
     worker.barrier();
-    const Activations mid = x_down_.prepare(p.gate, pairs, p.mid, worker);
+    const Activations mid = x_down_.prepare(p.gate, pairs, tokens, p.mid, worker);
     down(call, sorted, mid, tokens, p, worker);
   }
 
@@ -54,10 +54,16 @@ private:
 
   static bool act8(const NodeView& node) { return node.attr_int("act8") != 0; }
   std::uint64_t sort_ints(std::int64_t pairs) const { return static_cast<std::uint64_t>(experts_ + 1 + 2 * pairs); }
-  /// Rows of the down product that a worker does at once.
-  static std::int64_t slot_rows(std::int64_t pairs) {
-    return std::clamp<std::int64_t>(k_slot_floats / std::max<std::int64_t>(pairs, 1) / k_row_grain * k_row_grain,
-                                    k_row_grain, 256);
+  static bool few(std::int64_t pairs) { return pairs <= k_few_pairs; }
+  /// Rows of the down product that all workers do at once when there are many pairs.
+  std::int64_t slab_rows() const {
+    const std::int64_t n = down_.n(), fit = std::max(k_row_grain, k_slab_floats / (max_tokens_ * slots_));
+    const std::int64_t slabs = (n + fit - 1) / fit;
+    return ((n + slabs - 1) / slabs + k_row_grain - 1) / k_row_grain * k_row_grain;
+  }
+  std::uint64_t slot_floats(std::uint32_t workers) const {
+    const std::int64_t pairs = max_tokens_ * slots_, own = k_few_pairs * k_few_rows * workers;
+    return static_cast<std::uint64_t>(few(pairs) ? own : std::max(own, pairs * slab_rows()));
   }
 
   Parts parts(std::byte* base, std::int64_t tokens, std::uint32_t workers) const {
@@ -68,8 +74,7 @@ private:
     p.sort = carve.take<std::int32_t>(std::max(own, sort_ints(pairs)));
     p.gate = carve.take<float>(static_cast<std::uint64_t>(pairs * gate_.n()));
     p.up = carve.take<float>(static_cast<std::uint64_t>(pairs * up_.n()));
-    const std::int64_t slot_floats = std::max(k_slot_floats, pairs * k_row_grain);
-    p.slots = carve.take<float>(static_cast<std::uint64_t>(slot_floats) * workers);
+    p.slots = carve.take<float>(slot_floats(workers));
     p.x_gate = carve.take<std::byte>(x_gate_.bytes(tokens, workers));
     p.x_up = carve.take<std::byte>(x_up_.bytes(tokens, workers));
     p.mid = carve.take<std::byte>(x_down_.bytes(pairs, workers));
@@ -78,7 +83,7 @@ private:
   }
 
   Sorted sort(const Tensor& ids, std::int64_t pairs, const Parts& p, const Worker& worker) const {
-    const bool alone = pairs <= k_few_pairs;
+    const bool alone = few(pairs);
     std::int32_t* base = p.sort + (alone ? sort_ints(pairs) * worker.index() : 0);
     Sorted s{base, base + experts_ + 1, base + experts_ + 1 + pairs, 0};
     if (alone || worker.index() == 0) count_and_place(ids.i32(), pairs, s);
@@ -87,7 +92,6 @@ private:
     return s;
   }
   void count_and_place(const std::int32_t* ids, std::int64_t pairs, const Sorted& s) const {
-    const auto valid = [&](std::int32_t id) { return id >= 0 && id < experts_; };
     std::fill_n(s.begin, experts_ + 1, 0);
     for (std::int64_t i = 0; i < pairs; ++i)
       if (valid(ids[i])) ++s.begin[ids[i]];
@@ -101,27 +105,35 @@ private:
       }
   }
 
-  /// The part of rows [0, f) of expert e that this worker does: blocks lie on a line, each as long as its cost.
-  void gate_and_up(const KernelCall& call, const Sorted& s, const Activations& xg, const Activations& xu,
-                   const Parts& p, const Worker& worker) const {
-    const std::int64_t f = gate_.n(), blocks = (f + k_row_grain - 1) / k_row_grain;
+  /// What 16 rows of an expert with so many tokens cost: products of up to 8 tokens take them one by one, larger ones
+  /// by 16.
+  static std::int64_t cost_of(std::int64_t tokens) { return tokens <= 8 ? 2 + tokens : 4 + (tokens + 15) / 16 * 6; }
+
+  /// body(expert, rows) for this worker's part of rows [0, n) of every expert in use.
+  template <class Body> void share_rows(const Sorted& s, std::int64_t n, const Worker& worker, Body body) const {
+    const std::int64_t blocks = (n + k_row_grain - 1) / k_row_grain;
     std::int64_t total = 0;
     for (std::int64_t e = 0; e < experts_; ++e)
-      if (s.begin[e + 1] > s.begin[e]) total += blocks * (s.begin[e + 1] - s.begin[e] + k_row_cost);
+      if (s.begin[e + 1] > s.begin[e]) total += blocks * cost_of(s.begin[e + 1] - s.begin[e]);
     const Range mine = worker.share(total);
     std::int64_t start = 0;
     for (std::int64_t e = 0; e < experts_ && start < mine.end; ++e) {
-      const std::int64_t count = s.begin[e + 1] - s.begin[e], cost = count + k_row_cost;
+      const std::int64_t count = s.begin[e + 1] - s.begin[e], cost = cost_of(count);
       if (count == 0) continue;
       // Blocks whose first unit of cost lies in `mine`.
       const auto first_from = [&](std::int64_t at) {
         return std::clamp<std::int64_t>((at - start + cost - 1) / cost, 0, blocks);
       };
       const std::int64_t begin = mine.begin > start ? first_from(mine.begin) : 0, end = first_from(mine.end);
-      const Range rows{std::min(f, begin * k_row_grain), std::min(f, end * k_row_grain)};
-      if (rows.begin < rows.end) expert_rows(call, e, rows, s, xg, xu, p);
+      const Range rows{std::min(n, begin * k_row_grain), std::min(n, end * k_row_grain)};
+      if (rows.begin < rows.end) body(e, rows);
       start += blocks * cost;
     }
+  }
+
+  void gate_and_up(const KernelCall& call, const Sorted& s, const Activations& xg, const Activations& xu,
+                   const Parts& p, const Worker& worker) const {
+    share_rows(s, gate_.n(), worker, [&](std::int64_t e, Range rows) { expert_rows(call, e, rows, s, xg, xu, p); });
   }
 
   void expert_rows(const KernelCall& call, std::int64_t e, Range rows, const Sorted& s, const Activations& xg,
@@ -134,15 +146,11 @@ private:
     args.y_row = s.pair + first;
     args.y_stride = f;
     args.w = call.input(3).row(e * f + rows.begin);
-    args.x = xg.data;
-    args.x_stride = xg.stride;
     args.y = p.gate + rows.begin;
-    gate_.run(args);
+    gate_.run(args, xg);
     args.w = call.input(4).row(e * f + rows.begin);
-    args.x = xu.data;
-    args.x_stride = xu.stride;
     args.y = p.up + rows.begin;
-    up_.run(args);
+    up_.run(args, xu);
     const float* weights = call.input(2).f32();
     for (std::int64_t i = first; i < first + count; ++i) {
       float* g = p.gate + s.pair[i] * f + rows.begin;
@@ -150,35 +158,57 @@ private:
     }
   }
 
+  /// Rows of expert e's down product for all its pairs; slots are [pairs, stride], column 0 is row `first`.
+  void down_rows(const KernelCall& call, const Sorted& s, const Activations& mid, std::int64_t e, Range rows,
+                 std::int64_t first, float* slots, std::int64_t stride) const {
+    GemmArgs args{};
+    args.tokens = s.begin[e + 1] - s.begin[e];
+    args.w = call.input(5).row(e * down_.n() + rows.begin);
+    args.rows = rows.end - rows.begin;
+    args.x_row = args.y_row = s.pair + s.begin[e];
+    args.y = slots + rows.begin - first;
+    args.y_stride = stride;
+    down_.run(args, mid);
+  }
+  /// out[rows] of token t; pairs without an expert count as zero.
+  void add_slots(const KernelCall& call, std::int64_t t, Range rows, const float* slots, std::int64_t stride) const {
+    const std::int32_t* ids = call.input(1).i32() + t * slots_;
+    float* y = call.output(0).f32_row(t) + rows.begin;
+    const std::int64_t n = rows.end - rows.begin;
+    std::fill_n(y, n, 0.0f);
+    for (std::int64_t k = 0; k < slots_; ++k)
+      if (valid(ids[k])) isa_.add(y, slots + (t * slots_ + k) * stride, y, n);
+  }
+
   void down(const KernelCall& call, const Sorted& s, const Activations& mid, std::int64_t tokens, const Parts& p,
             const Worker& worker) const {
-    const std::int64_t n = down_.n(), pairs = tokens * slots_, step = slot_rows(pairs);
-    const std::int64_t slot_floats = std::max(k_slot_floats, max_tokens_ * slots_ * k_row_grain);
-    float* slots = p.slots + slot_floats * worker.index();
-    const Range mine = worker.share(n, k_row_grain);
-    for (std::int64_t row = mine.begin; row < mine.end; row += step) {
-      const std::int64_t rows = std::min(step, mine.end - row);
-      if (s.used < pairs) std::fill_n(slots, pairs * step, 0.0f); // pairs without an expert count as zero
-      for (std::int64_t e = 0; e < experts_; ++e) {
-        GemmArgs args{};
-        args.tokens = s.begin[e + 1] - s.begin[e];
-        if (args.tokens == 0) continue;
-        args.w = call.input(5).row(e * n + row);
-        args.rows = rows;
-        args.x = mid.data;
-        args.x_stride = mid.stride;
-        args.x_row = args.y_row = s.pair + s.begin[e];
-        args.y = slots;
-        args.y_stride = step;
-        down_.run(args);
+    const std::int64_t n = down_.n();
+    if (few(tokens * slots_)) { // each worker has rows of its own: no barrier
+      constexpr std::int64_t step = k_few_rows;
+      float* slots = p.slots + k_few_pairs * step * worker.index();
+      const Range mine = worker.share(n, k_row_grain);
+      for (std::int64_t row = mine.begin; row < mine.end; row += step) {
+        const Range rows{row, std::min(row + step, mine.end)};
+        for (std::int64_t e = 0; e < experts_; ++e)
+          if (s.begin[e + 1] > s.begin[e]) down_rows(call, s, mid, e, rows, row, slots, step);
+        for (std::int64_t t = 0; t < tokens; ++t) add_slots(call, t, rows, slots, step);
       }
-      for (std::int64_t t = 0; t < tokens; ++t) {
-        float* y = call.output(0).f32_row(t) + row;
-        std::fill_n(y, rows, 0.0f);
-        for (std::int64_t k = 0; k < slots_; ++k) isa_.add(y, slots + (t * slots_ + k) * step, y, rows);
-      }
+      return;
+    }
+    const std::int64_t step = slab_rows();
+    const Range mine = worker.share(tokens);
+    for (std::int64_t row = 0; row < n; row += step) {
+      const Range slab{row, std::min(row + step, n)};
+      share_rows(s, slab.end - row, worker, [&](std::int64_t e, Range rows) {
+        down_rows(call, s, mid, e, {row + rows.begin, row + rows.end}, row, p.slots, step);
+      });
+      worker.barrier();
+      for (std::int64_t t = mine.begin; t < mine.end; ++t) add_slots(call, t, slab, p.slots, step);
+      worker.barrier();
     }
   }
+
+  bool valid(std::int32_t id) const { return id >= 0 && id < experts_; }
 
   Gemm gate_, up_, down_;
   Quantiser x_gate_, x_up_, x_down_;

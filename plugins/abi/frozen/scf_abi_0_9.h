@@ -1,6 +1,4 @@
-/* A frozen copy: see README.md beside it. Never include it outside of tests.
- *
- * Sea Cliff plugin ABI, version 0.9.
+/* Sea Cliff plugin ABI, version 0.9.
  *
  * Standalone C11; includes <stdint.h> only. A plugin is a shared object that exports exactly one symbol,
  * scf_plugin_query_v1. Everything else travels through the tables below. RULES.md numbers the rules that both sides
@@ -10,8 +8,8 @@
  * other entry is called by one thread at a time per object. Borrowed pointers live for the call unless said otherwise.
  * An entry marked [optional] may be NULL: the comment says what the host does then.
  */
-#ifndef SCF_ABI_0_9_H
-#define SCF_ABI_0_9_H
+#ifndef SCF_ABI_H
+#define SCF_ABI_H
 
 #include <stdint.h>
 
@@ -322,9 +320,7 @@ typedef struct scf_layout_api { /* [optional] weights stay in layout 0 */
   /* Better layouts for one weight (dims as in scf_value), best first. Pure. [MT] */
   scf_status* (*candidates)(scf_device*, const scf_value* weight, void (*sink)(void*, const scf_layout_desc*),
                             void* user);
-  /* Rows [row_begin, row_end) of a weight from layout 0 and back; the rows of all dims but the last are counted
-   * through. `src` and `dst` are where the slice begins: rows of a weight of R rows lie at bytes * row / R of its
-   * layout. Slices begin and end at multiples of row_granularity, or at the end of the weight. Pure. [MT] */
+  /* Rows [row_begin, row_end) of a weight from layout 0 and back. Pure. [MT] */
   scf_status* (*repack)(scf_device*, const scf_value* weight, uint32_t layout, uint64_t row_begin, uint64_t row_end,
                         const void* src, void* dst);
   scf_status* (*unpack)(scf_device*, const scf_value* weight, uint32_t layout, uint64_t row_begin, uint64_t row_end,
@@ -416,4 +412,4 @@ typedef uint32_t (*scf_plugin_query_fn)(const scf_host* host, const scf_plugin**
 #ifdef __cplusplus
 }
 #endif
-#endif /* SCF_ABI_0_9_H */
+#endif /* SCF_ABI_H */

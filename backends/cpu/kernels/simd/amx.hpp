@@ -4,4 +4,5 @@
 #include "kernels/simd/avx512_floats.hpp"
 #include "kernels/simd/dot_vnni.hpp"
 #include "kernels/simd/tiles_amx.hpp"
+#include "kernels/panels/products.hpp"
 #include "kernels/vnni/products.hpp"

@@ -2,4 +2,5 @@
 #pragma once
 
 #include "kernels/simd/scalar.hpp"
+#include "kernels/panels/products.hpp"
 #include "kernels/simd/tiles_model.hpp"

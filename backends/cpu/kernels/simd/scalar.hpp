@@ -21,6 +21,17 @@ SCF_INLINE F fma(F a, F b, F c) { return a * b + c; }
 SCF_INLINE F min(F a, F b) { return a < b ? a : b; } // NaN in either gives b
 SCF_INLINE F max(F a, F b) { return a > b ? a : b; }
 SCF_INLINE float sum(F v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+/// p[0..4) = the sums of a, b, c, d.
+SCF_INLINE void store_sums(float* p, F a, F b, F c, F d) {
+  p[0] = sum(a);
+  p[1] = sum(b);
+  p[2] = sum(c);
+  p[3] = sum(d);
+}
+SCF_INLINE float top(F v) {
+  const float a = v[0] < v[2] ? v[2] : v[0], b = v[1] < v[3] ? v[3] : v[1];
+  return a < b ? b : a;
+}
 SCF_INLINE F round(F v) {
   for (int i = 0; i < k_lanes; ++i) v[i] = __builtin_rintf(v[i]);
   return v;

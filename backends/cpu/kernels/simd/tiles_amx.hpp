@@ -1,5 +1,5 @@
-// Tile registers with the instructions of AMX-TILE and AMX-INT8. Written in assembler, because the compiler's own
-// wrappers take the register only as a literal. tiles_model.hpp does the same in plain C++.
+// Tile registers with the instructions of AMX-TILE, AMX-INT8 and AMX-BF16. Written in assembler, because the compiler's
+// own wrappers take the register only as a literal. tiles_model.hpp does the same in plain C++.
 #pragma once
 
 #include "kernels/simd/tile_shapes.hpp"
@@ -19,6 +19,10 @@ template <int T> SCF_INLINE void tile_store(void* p, std::int64_t stride) {
 /// C[m][n] += sum over k of A[m][k] * B[k / 4][4 n + k % 4], int8 times int8 to int32.
 template <int C, int A, int B> SCF_INLINE void tile_dot() {
   __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(C), "i"(A), "i"(B));
+}
+/// C[m][n] += sum over k of A[m][k] * B[k / 2][2 n + k % 2], bf16 times bf16 to f32.
+template <int C, int A, int B> SCF_INLINE void tile_dot_bf16() {
+  __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(C), "i"(A), "i"(B));
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -50,8 +50,7 @@ template <int T> SCF_INLINE void tile_store(void* p, std::int64_t stride) {
   for (int r = 0; r < tile_model.shapes.rows[T]; ++r)
     __builtin_memcpy(static_cast<std::byte*>(p) + r * stride, tile_model.data[T][r], tile_model.shapes.row_bytes[T]);
 }
-/// C[m][n] += sum over k of A[m][k] * B[k / 4][4 n + k % 4], int8 times int8 to int32.
-template <int C, int A, int B> SCF_INLINE void tile_dot() {
+template <int C, int A, int B> SCF_INLINE const TileShapes& tile_dot_check() {
   static_assert(C != A && C != B && A != B);
   tile_check<C>();
   tile_check<A>();
@@ -59,6 +58,11 @@ template <int C, int A, int B> SCF_INLINE void tile_dot() {
   const TileShapes& s = tile_model.shapes;
   tile_require(s.rows[C] == s.rows[A] && s.row_bytes[C] == s.row_bytes[B] && s.row_bytes[A] == 4 * s.rows[B]);
   tile_require(s.row_bytes[C] % 4 == 0);
+  return s;
+}
+/// C[m][n] += sum over k of A[m][k] * B[k / 4][4 n + k % 4], int8 times int8 to int32.
+template <int C, int A, int B> SCF_INLINE void tile_dot() {
+  const TileShapes& s = tile_dot_check<C, A, B>();
   for (int m = 0; m < s.rows[C]; ++m) {
     std::int32_t sums[16];
     __builtin_memcpy(sums, tile_model.data[C][m], sizeof sums);
@@ -66,6 +70,27 @@ template <int C, int A, int B> SCF_INLINE void tile_dot() {
       const int a = static_cast<std::int8_t>(tile_model.data[A][m][k]);
       for (int n = 0; n < s.row_bytes[C] / 4; ++n)
         sums[n] += a * static_cast<std::int8_t>(tile_model.data[B][k / 4][4 * n + k % 4]);
+    }
+    __builtin_memcpy(tile_model.data[C][m], sums, sizeof sums);
+  }
+}
+SCF_INLINE float tile_bf16(const std::uint8_t* p) {
+  std::uint32_t bits = static_cast<std::uint32_t>(p[0]) << 16 | static_cast<std::uint32_t>(p[1]) << 24;
+  if ((bits & 0x7f800000u) == 0) bits &= 0x80000000u; // denormals count as zero
+  float v;
+  __builtin_memcpy(&v, &bits, sizeof v);
+  return v;
+}
+/// C[m][n] += sum over k of A[m][k] * B[k / 2][2 n + k % 2], bf16 times bf16 to f32.
+template <int C, int A, int B> SCF_INLINE void tile_dot_bf16() {
+  const TileShapes& s = tile_dot_check<C, A, B>();
+  for (int m = 0; m < s.rows[C]; ++m) {
+    float sums[16];
+    __builtin_memcpy(sums, tile_model.data[C][m], sizeof sums);
+    for (int k = 0; k < s.row_bytes[A] / 2; ++k) {
+      const float a = tile_bf16(tile_model.data[A][m] + 2 * k);
+      for (int n = 0; n < s.row_bytes[C] / 4; ++n)
+        sums[n] += a * tile_bf16(tile_model.data[B][k / 2] + 4 * n + 2 * (k % 2));
     }
     __builtin_memcpy(tile_model.data[C][m], sums, sizeof sums);
   }

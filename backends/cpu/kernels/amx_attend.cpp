@@ -1,0 +1,402 @@
+// Attention and the indexer's scores with tile registers, for the sets that have them.
+//
+// The tiles multiply bf16 and add in f32. Every f32 is cut into two bf16, value = high + low, exact to 16 bits and with
+// that for all rows in f16; products with a low part that is zero throughout a tile are left out. That is most of them:
+// rows rounded to E4M3 and keys of the indexer fit the high part. low * low is dropped.
+//
+// Scores: keys are the A operand, queries the B operand, whose transposition is done once per token; a row of the
+// result is 16 heads, so the softmax runs along vectors of heads. Weighted rows: weights are the A operand, rows the B
+// operand. A word of an operand is a pair of elements 16 apart, which needs no shuffle to make; the order of a sum is
+// free.
+#include "kernels/families.hpp"
+#include "kernels/row_tiles.hpp"
+
+#ifdef SCF_HAS_TILES
+
+#include "kernels/tile_vectors.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+namespace {
+
+constexpr std::int64_t k_block = 32;  // rows, heads and columns that two tiles hold
+constexpr std::int64_t k_blocks = 6;  // of rows in a chunk
+constexpr std::int64_t k_tile = 1024; // bytes
+constexpr std::int64_t k_steps = 8;   // blocks of columns whose queries stay in the first-level cache
+constexpr std::int64_t k_most_steps = k_attend_dim / k_block;
+
+// ---- operands -------------------------------------------------------------------------------------------------------
+
+/// bf16 in the upper halves of words.
+struct Cut {
+  U16 high, low;
+};
+SCF_INLINE Cut cut(F16 v) {
+  constexpr std::uint32_t upper = 0xffff0000u;
+  const U16 high = reinterpret_cast<U16>(v) & upper;
+  return {high, reinterpret_cast<U16>(v - reinterpret_cast<F16>(high)) & upper};
+}
+SCF_INLINE Cut cut(const float* p) { return cut(load_as<F16>(p)); }
+/// 16 elements of a row from `column`.
+SCF_INLINE Cut cut(const RowAt& row, std::int64_t column) {
+  if (!row.half) return cut(reinterpret_cast<const float*>(row.data) + column);
+  float v[16]; // nothing but a name where a vector has 16 elements
+  for (int i = 0; i < 16; i += k_lanes) store(v + i, load_f16(row.data + 2 * (column + i)));
+  return cut(load_as<F16>(v));
+}
+SCF_INLINE Cut pair(const Cut& even, const Cut& odd) { return {even.high >> 16 | odd.high, even.low >> 16 | odd.low}; }
+SCF_INLINE bool any(U16 v) {
+  std::uint32_t all = 0;
+  for (int i = 0; i < 16; ++i) all |= v[i];
+  return all != 0;
+}
+
+/// An operand as tiles: [block][step][2] of k_tile bytes, high and low parts.
+struct Operand {
+  std::int8_t *high, *low;
+};
+SCF_INLINE void put(std::int8_t* tiles, std::int64_t tile, std::int64_t row, U16 words) {
+  store_as(tiles + tile * k_tile + 64 * row, words);
+}
+
+/// Queries of 32 heads per block: columns by heads. Says whether a low part is needed.
+SCF_INLINE bool put_queries(const float* q, std::int64_t heads, std::int64_t dim, const Operand& out) {
+  const std::int64_t steps = dim / k_block;
+  U16 low{};
+  for (std::int64_t h = 0; h < heads; h += 16)
+    for (std::int64_t s = 0; s < steps; ++s) {
+      Cut words[16];
+      for (int i = 0; i < 16; ++i) {
+        const float* p = q + (h + i) * dim + s * k_block;
+        words[i] = pair(cut(p), cut(p + 16));
+        low |= words[i].low;
+      }
+      const std::int64_t tile = (h / k_block * steps + s) * 2 + h / 16 % 2;
+      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile);
+      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile);
+    }
+  return any(low);
+}
+
+/// 32 rows of which n are real.
+struct RowBlock {
+  RowAt row[k_block];
+  std::int64_t n;
+};
+SCF_INLINE RowBlock next_block(RowReader& reader) {
+  static const std::byte zeros[k_attend_dim * 2] = {};
+  RowBlock block;
+  block.n = reader.point(k_block, block.row);
+  for (std::int64_t i = block.n; i < k_block; ++i) block.row[i] = {zeros, true};
+  return block;
+}
+
+/// 32 rows as keys (rows by columns) and, when wanted, as values (pairs of rows by columns). `needs_low`: per step; low
+/// parts are only there where it says so.
+template <bool VALUES>
+SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t steps, const Operand& keys,
+                         const Operand& values, bool* needs_low) {
+  for (std::int64_t s = 0; s < steps; ++s) {
+    const std::int64_t tile = (block * steps + s) * 2, column = s * k_block;
+    U16 low{};
+    for (std::int64_t r = 0; r < 16; ++r) {
+      const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
+      const Cut a = cut(upper, column), b = cut(upper, column + 16), c = cut(lower, column),
+                d = cut(lower, column + 16);
+      put(keys.high, tile, r, a.high >> 16 | b.high);
+      put(keys.high, tile + 1, r, c.high >> 16 | d.high);
+      if constexpr (VALUES) {
+        put(values.high, tile, r, a.high >> 16 | c.high);
+        put(values.high, tile + 1, r, b.high >> 16 | d.high);
+      }
+      low |= a.low | b.low | c.low | d.low;
+    }
+    needs_low[s] = any(low);
+    if (!needs_low[s]) continue;
+    for (std::int64_t r = 0; r < 16; ++r) {
+      const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
+      const Cut a = cut(upper, column), b = cut(upper, column + 16), c = cut(lower, column),
+                d = cut(lower, column + 16);
+      put(keys.low, tile, r, a.low >> 16 | b.low);
+      put(keys.low, tile + 1, r, c.low >> 16 | d.low);
+      if constexpr (VALUES) {
+        put(values.low, tile, r, a.low >> 16 | c.low);
+        put(values.low, tile + 1, r, b.low >> 16 | d.low);
+      }
+    }
+  }
+}
+
+// ---- products: tiles 0-3 are sums, 4 and 5 the A operand, 6 and 7 the B operand -------------------------------------
+
+SCF_INLINE void begin_tiles() {
+  TileShapes s;
+  for (int t = 0; t < 8; ++t) {
+    s.rows[t] = 16;
+    s.row_bytes[t] = 64;
+  }
+  tiles_begin(s);
+}
+SCF_INLINE void zero_square() {
+  tile_zero<0>();
+  tile_zero<1>();
+  tile_zero<2>();
+  tile_zero<3>();
+}
+/// 32 x 32 sums, rows `stride` elements apart.
+SCF_INLINE void load_square(const float* p, std::int64_t stride) {
+  tile_load<0>(p, stride * 4);
+  tile_load<1>(p + 16, stride * 4);
+  tile_load<2>(p + 16 * stride, stride * 4);
+  tile_load<3>(p + 16 * stride + 16, stride * 4);
+}
+SCF_INLINE void store_square(float* p, std::int64_t stride) {
+  tile_store<0>(p, stride * 4);
+  tile_store<1>(p + 16, stride * 4);
+  tile_store<2>(p + 16 * stride, stride * 4);
+  tile_store<3>(p + 16 * stride + 16, stride * 4);
+}
+SCF_INLINE void load_a(const std::int8_t* tiles) {
+  tile_load<4>(tiles, 64);
+  tile_load<5>(tiles + k_tile, 64);
+}
+SCF_INLINE void load_b(const std::int8_t* tiles) {
+  tile_load<6>(tiles, 64);
+  tile_load<7>(tiles + k_tile, 64);
+}
+SCF_INLINE void add_products() {
+  tile_dot_bf16<0, 4, 6>();
+  tile_dot_bf16<1, 4, 7>();
+  tile_dot_bf16<2, 5, 6>();
+  tile_dot_bf16<3, 5, 7>();
+}
+
+/// score[row][head] of 32 rows and 32 heads, over steps [begin, end).
+SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Operand& queries, std::int64_t query_tile,
+                           std::int64_t begin, std::int64_t end, bool query_low, const bool* key_low) {
+  for (std::int64_t s = begin; s < end; ++s) {
+    const std::int64_t k = (key_tile + 2 * s) * k_tile, q = (query_tile + 2 * s) * k_tile;
+    load_a(keys.high + k);
+    if (query_low) {
+      load_b(queries.low + q);
+      add_products();
+    }
+    load_b(queries.high + q);
+    add_products();
+    if (key_low[s]) {
+      load_a(keys.low + k);
+      add_products();
+    }
+  }
+}
+
+// ---- attention ------------------------------------------------------------------------------------------------------
+
+/// What a call works in; all of it in its scratch.
+struct Room {
+  Operand keys, values, queries, weights;
+  float* score;
+  std::uint64_t bytes;
+};
+SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim) {
+  std::uint64_t used = 0;
+  const auto take = [&](std::int64_t bytes) {
+    std::byte* part = base + used;
+    used += up_to_line(static_cast<std::uint64_t>(bytes));
+    return part;
+  };
+  const auto operand = [&](std::int64_t elems) {
+    auto* high = reinterpret_cast<std::int8_t*>(take(elems * 2));
+    return Operand{high, reinterpret_cast<std::int8_t*>(take(elems * 2))};
+  };
+  constexpr std::int64_t rows = k_blocks * k_block;
+  Room room{};
+  room.keys = operand(rows * dim);
+  room.values = operand(rows * dim);
+  room.queries = operand(heads * dim);
+  room.weights = operand(rows * heads);
+  room.score = reinterpret_cast<float*>(take(rows * heads * 4));
+  room.bytes = used;
+  return room;
+}
+
+struct Softmax {
+  alignas(64) float top[k_attend_heads], weights[k_attend_heads], keep[k_attend_heads];
+};
+
+/// Scores [n][heads] become weights; rows [n, padded) get none.
+SCF_INLINE void weigh(float* score, std::int64_t n, std::int64_t padded, std::int64_t heads, float scale, Softmax& of) {
+  for (std::int64_t h = 0; h < heads; h += k_lanes) {
+    const F before = load(of.top + h);
+    F high = before, total = zero();
+    for (std::int64_t r = 0; r < n; ++r) high = max(high, load(score + r * heads + h) * set1(scale));
+    for (std::int64_t r = 0; r < n; ++r) {
+      const F p = exp(load(score + r * heads + h) * set1(scale) - high);
+      store(score + r * heads + h, p);
+      total = total + p;
+    }
+    const F keep = exp(before - high);
+    store(of.keep + h, keep);
+    store(of.weights + h, fma(load(of.weights + h), keep, total));
+    store(of.top + h, high);
+  }
+  __builtin_memset(score + n * heads, 0, static_cast<std::size_t>((padded - n) * heads) * sizeof(float));
+}
+
+/// Weights [rows][heads] as heads by pairs of rows.
+SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64_t heads, const Operand& out) {
+  for (std::int64_t h = 0; h < heads; h += 16)
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      Cut words[16];
+      for (std::int64_t r = 0; r < 16; ++r) {
+        const float* p = weight + (b * k_block + r) * heads + h;
+        words[r] = pair(cut(p), cut(p + 16 * heads));
+      }
+      const std::int64_t tile = (h / k_block * k_blocks + b) * 2 + h / 16 % 2;
+      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile);
+      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile);
+    }
+}
+
+/// Reads a chunk, of which `n` rows are real. Returns its blocks.
+SCF_INLINE std::int64_t read_chunk(RowReader& reader, const Room& room, std::int64_t dim, std::int64_t& n,
+                                   bool (*low)[k_most_steps]) {
+  std::int64_t b = 0;
+  n = 0;
+  while (b < k_blocks) {
+    const RowBlock rows = next_block(reader);
+    if (rows.n == 0) break;
+    put_rows<true>(rows, b, dim / k_block, room.keys, room.values, low[b]);
+    n += rows.n;
+    ++b;
+    if (rows.n < k_block) break;
+  }
+  return b;
+}
+
+SCF_INLINE void score_chunk(const Room& room, std::int64_t blocks, std::int64_t heads, std::int64_t dim, bool query_low,
+                            const bool (*low)[k_most_steps]) {
+  const std::int64_t steps = dim / k_block;
+  for (std::int64_t h = 0; h < heads; h += k_block)
+    for (std::int64_t begin = 0; begin < steps; begin += k_steps)
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        float* score = room.score + b * k_block * heads + h;
+        if (begin == 0)
+          zero_square();
+        else
+          load_square(score, heads);
+        add_scores(room.keys, b * steps * 2, room.queries, h / k_block * steps * 2, begin,
+                   lesser(steps, begin + k_steps), query_low, low[b]);
+        store_square(score, heads);
+      }
+}
+
+SCF_INLINE void mix_chunk(const Room& room, std::int64_t blocks, std::int64_t heads, std::int64_t dim, bool first,
+                          const bool (*low)[k_most_steps], float* o) {
+  const std::int64_t steps = dim / k_block;
+  for (std::int64_t h = 0; h < heads; h += k_block)
+    for (std::int64_t s = 0; s < steps; ++s) {
+      float* out = o + h * dim + s * k_block;
+      if (first)
+        zero_square();
+      else
+        load_square(out, dim);
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        const std::int64_t w = (h / k_block * k_blocks + b) * 2 * k_tile, v = (b * steps + s) * 2 * k_tile;
+        load_b(room.values.high + v);
+        load_a(room.weights.low + w);
+        add_products();
+        load_a(room.weights.high + w);
+        add_products();
+        if (low[b][s]) {
+          load_b(room.values.low + v);
+          add_products();
+        }
+      }
+      store_square(out, dim);
+    }
+}
+
+} // namespace
+
+std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim) { return room_in(nullptr, heads, dim).bytes; }
+
+bool attend_tiles_takes(const AttendArgs& args) {
+  return args.rounded && args.heads % k_block == 0 && args.dim % k_block == 0;
+}
+
+void attend_tiles(const AttendArgs& args) {
+  const std::int64_t heads = args.heads, dim = args.dim;
+  const Room room = room_in(args.scratch, heads, dim);
+  const bool query_low = put_queries(args.q, heads, dim, room.queries);
+  Softmax softmax;
+  for (std::int64_t h = 0; h < heads; ++h) {
+    softmax.top[h] = args.sinks[h];
+    softmax.weights[h] = 1.0f;
+  }
+  begin_tiles();
+  RowReader reader(args.segments, args.n_segments);
+  bool low[k_blocks][k_most_steps];
+  std::int64_t n = 0;
+  bool first = true;
+  while (const std::int64_t blocks = read_chunk(reader, room, dim, n, low)) {
+    score_chunk(room, blocks, heads, dim, query_low, low);
+    weigh(room.score, n, blocks * k_block, heads, args.scale, softmax);
+    put_weights(room.score, blocks, heads, room.weights);
+    for (std::int64_t h = 0; h < heads && !first; ++h)
+      if (softmax.keep[h] != 1.0f) scale_by(args.o + h * dim, softmax.keep[h], nullptr, args.o + h * dim, dim);
+    mix_chunk(room, blocks, heads, dim, first, low, args.o);
+    first = false;
+  }
+  tiles_end();
+  for (std::int64_t h = 0; h < heads; ++h) {
+    float* o = args.o + h * dim;
+    if (first) __builtin_memset(o, 0, static_cast<std::size_t>(dim) * sizeof(float)); // no rows: the sink has all
+    scale_by(o, 1.0f / softmax.weights[h], nullptr, o, dim);
+  }
+}
+
+// ---- indexer --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::int64_t k_index_heads = 64, k_index_columns = 128; // most that tiles are used for
+constexpr std::int64_t k_index_rows = 256;                        // fewer: not worth transposing the queries
+
+} // namespace
+
+bool index_score_tiles_takes(const IndexScoreArgs& args) {
+  return args.rows.half && args.rows.count >= k_index_rows && args.heads % k_block == 0 &&
+         args.heads <= k_index_heads && args.dim % k_block == 0 && args.dim <= k_index_columns;
+}
+
+void index_score_tiles(const IndexScoreArgs& args) {
+  alignas(64) std::int8_t queries[2][k_index_heads * k_index_columns * 2], keys[2][k_block * k_index_columns * 2];
+  alignas(64) float score[k_block * k_index_heads];
+  const std::int64_t heads = args.heads, steps = args.dim / k_block;
+  const Operand query{queries[0], queries[1]}, key{keys[0], keys[1]};
+  const bool query_low = put_queries(args.q, heads, args.dim, query);
+  begin_tiles();
+  RowReader reader(&args.rows, 1);
+  std::int64_t done = 0;
+  bool low[k_most_steps];
+  for (RowBlock rows = next_block(reader); rows.n > 0; rows = next_block(reader)) {
+    put_rows<false>(rows, 0, steps, key, key, low);
+    for (std::int64_t h = 0; h < heads; h += k_block) {
+      zero_square();
+      add_scores(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low);
+      store_square(score + h, heads);
+    }
+    for (std::int64_t r = 0; r < rows.n; ++r) {
+      F total = zero();
+      for (std::int64_t h = 0; h < heads; h += k_lanes)
+        total = fma(max(load(score + r * heads + h), zero()), load(args.w + h), total);
+      args.out[done + r] = sum(total) * args.scale;
+    }
+    done += rows.n;
+  }
+  tiles_end();
+}
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE
+
+#endif // SCF_HAS_TILES

@@ -1,0 +1,69 @@
+// 32 rows x 16, 32 or 48 tokens with AVX-512 VNNI. Four codes of a row are the same in all lanes, and unsigned: 128 is
+// added to them, and the sums begin with -128 times the activations' sum.
+#pragma once
+
+#include "kernels/panels/panels.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+struct Micro {
+  static constexpr bool biased = true;
+
+  SCF_INLINE void begin() {}
+  SCF_INLINE void end() {}
+  SCF_INLINE void prepare(TokenTile& x, int units) {
+    for (int u = 0; u < units; ++u) {
+      __m512i sum = _mm512_setzero_si512();
+      for (int w = 0; w < 64; ++w)
+        sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(-128), _mm512_load_si512(x.codes[64 * u + w]));
+      _mm512_store_si512(x.start[u], _mm512_sub_epi32(_mm512_setzero_si512(), sum));
+    }
+  }
+
+  /// sums[t] += panel x tiles[t], of `units` blocks of 256.
+  static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums) {
+    int t = 0;
+    for (; t + 3 <= count; t += 3)
+      for (int r = 0; r < k_panel_rows; r += 8) some<8, 3>(panel, r, tiles + t, units, sums + t);
+    if (count - t == 2)
+      for (int r = 0; r < k_panel_rows; r += 8) some<8, 2>(panel, r, tiles + t, units, sums + t);
+    if (count - t == 1)
+      for (int r = 0; r < k_panel_rows; r += 16) some<16, 1>(panel, r, tiles + t, units, sums + t);
+  }
+
+private:
+  template <int R, int T>
+  SCF_INLINE void some(const Panel& panel, int first, const TokenTile* x, int units, TileSums* sums) {
+    for (int u = 0; u < units; ++u) {
+      __m512i s[R][T];
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+        for (int t = 0; t < T; ++t) s[r][t] = _mm512_load_si512(x[t].start[u]);
+      for (int i = 4 * u; i < 4 * u + 4; ++i)
+#pragma GCC unroll 4
+        for (int w = 0; w < 16; ++w) {
+          __m512i v[T];
+#pragma GCC unroll 3
+          for (int t = 0; t < T; ++t) v[t] = _mm512_load_si512(x[t].codes[16 * i + w]);
+#pragma GCC unroll 16
+          for (int r = 0; r < R; ++r) {
+            const __m512i four = _mm512_set1_epi32(static_cast<int>(load_u32(panel.codes[i][first + r] + 4 * w)));
+#pragma GCC unroll 3
+            for (int t = 0; t < T; ++t) s[r][t] = _mm512_dpbusd_epi32(s[r][t], four, v[t]);
+          }
+        }
+#pragma GCC unroll 3
+      for (int t = 0; t < T; ++t) {
+        const F scale = load(x[t].scale[u]);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+          float* sum = sums[t].sum[first + r];
+          store(sum, fma(_mm512_cvtepi32_ps(s[r][t]), scale * set1(panel.scale[u][first + r]), load(sum)));
+        }
+      }
+    }
+  }
+};
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -1,0 +1,184 @@
+// Operands of the products of many tokens, as both the integer dot products (micro_vnni.hpp) and the tile registers
+// (micro_amx.hpp) read them.
+//
+// Weights of every format become bytes with one scale per 256 elements of a row, whatever scales and minima their own
+// sub-blocks have, so that sums stay integers for 256 elements: what that rounds away is about 1/250 of the largest of
+// 256 weights, far below what the formats themselves round away. Activations: int8 with one scale per 256 (Act::q8_k),
+// in tiles of 16 tokens in which the token is the lane and a lane holds four neighbours of k. A result is 32 rows x 16
+// tokens, and nothing is moved across lanes before the end of k.
+#pragma once
+
+#include "kernels/formats.hpp"
+#include "kernels/tile_vectors.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+inline constexpr int k_panel_rows = 32, k_tile = 16; // rows of weights, tokens
+inline constexpr int k_chunk = 1024;                 // elements of k at once: a panel fits a first-level cache
+inline constexpr int k_units = k_chunk / 256;
+inline constexpr int k_group_tiles = 32;  // tiles packed at once: together they fit a second-level cache
+inline constexpr int k_block_panels = 16; // panels that meet them before the next chunk of k
+
+/// 32 rows x k_chunk weights: value = scale * code, or code - 128 where the product wants unsigned bytes.
+struct Panel {
+  alignas(64) std::uint8_t codes[k_chunk / 64][k_panel_rows][64];
+  alignas(64) float scale[k_units][k_panel_rows];
+};
+
+/// k_chunk elements of 16 tokens.
+struct TokenTile {
+  alignas(64) std::int8_t codes[k_chunk / 4][k_tile][4];
+  alignas(64) float scale[k_units][k_tile];
+  alignas(64) std::int32_t start[k_units][k_tile]; // what sums of biased codes begin with
+};
+
+/// Sums of a panel and a tile.
+struct TileSums {
+  alignas(64) float sum[k_panel_rows][k_tile];
+};
+
+/// A worker's scratch for products of so many tokens.
+struct PanelScratch {
+  Panel* panel;
+  TokenTile* tiles; // [tiles]
+  TileSums* sums;   // [k_block_panels][tiles]
+  std::uint64_t bytes;
+};
+SCF_INLINE PanelScratch panel_scratch(std::byte* base, std::int64_t tokens) {
+  const auto tiles = static_cast<std::uint64_t>(lesser<std::int64_t>((tokens + k_tile - 1) / k_tile, k_group_tiles));
+  const std::uint64_t at_sums = sizeof(Panel) + tiles * sizeof(TokenTile);
+  return {reinterpret_cast<Panel*>(base), reinterpret_cast<TokenTile*>(base + sizeof(Panel)),
+          reinterpret_cast<TileSums*>(base + at_sums), at_sums + k_block_panels * tiles * sizeof(TileSums)};
+}
+
+// ---- weights --------------------------------------------------------------------------------------------------------
+
+typedef std::int16_t W16 __attribute__((vector_size(32)));
+typedef std::int16_t W32 __attribute__((vector_size(64))); // 64 codes, two to a word
+typedef std::uint16_t UW32 __attribute__((vector_size(64)));
+
+SCF_INLINE F8 choose8(I8 mask, F8 a, F8 b) { return (F8)(((I8)a & mask) | ((I8)b & ~mask)); }
+SCF_INLINE F8 max8(F8 a, F8 b) { return choose8(a > b, a, b); }
+SCF_INLINE F8 abs8(F8 a) { return (F8)((I8)a & 0x7fffffff); }
+SCF_INLINE I8 round8(F8 a) { return __builtin_convertvector(a + choose8(a < 0, set8(-0.5f), set8(0.5f)), I8); }
+SCF_INLINE W32 join_codes(B a, B b) {
+  return (W32)__builtin_shufflevector((W16)a, (W16)b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
+                                      19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+}
+
+/// 256 weights as (code * factor + offset) / 256 in units of `scale`, per sub-block.
+template <class Out> struct Recipe {
+  static constexpr int subs = 256 / Out::sub; // 8 or 16
+  alignas(32) std::int16_t factor[subs], offset[subs];
+  float scale;
+};
+
+/// The largest |scale * code - min| becomes 127. `top`: the largest code.
+template <class Out> SCF_INLINE Recipe<Out> recipe_for(const float* scale, const float* min, float top) {
+  constexpr int subs = Recipe<Out>::subs;
+  F8 largest{}, poison{}; // NaN if a scale is no number
+  for (int i = 0; i < subs; i += 8) {
+    const F8 s = load8(scale + i) * set8(top), m = Out::has_min ? load8(min + i) : F8{};
+    largest = max8(largest, max8(abs8(s - m), abs8(m)));
+    poison = poison + (s - m) * 0.0f;
+  }
+  float high = 0;
+  for (int i = 0; i < 8; ++i) high = greater(high, largest[i]);
+  Recipe<Out> recipe;
+  recipe.scale = high / 127.0f + sum8(poison);
+  const F8 inverse = set8(high > 0 ? 127.0f * 256.0f / high : 0.0f);
+  typedef std::int16_t Shorts __attribute__((vector_size(16)));
+  for (int i = 0; i < subs; i += 8) {
+    store_as(recipe.factor + i, __builtin_convertvector(round8(load8(scale + i) * inverse), Shorts));
+    const F8 m = Out::has_min ? load8(min + i) : F8{};
+    store_as(recipe.offset + i, __builtin_convertvector(round8(set8(128.0f) - m * inverse), Shorts));
+  }
+  return recipe;
+}
+
+/// A word per two codes of 64, from one per sub-block.
+template <int SUB> SCF_INLINE W32 spread(const std::int16_t* v) {
+  const auto half = [&](int i) {
+    if constexpr (SUB == 32) return W16{} + v[i];
+    const W16 a = W16{} + v[2 * i], b = W16{} + v[2 * i + 1];
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31);
+  };
+  return join_codes((B)half(0), (B)half(1));
+}
+
+/// Codes 64 i ... of the 256. Words may wrap on the way, the results fit.
+template <class Out> SCF_INLINE U16 requantise(B first, B second, const Recipe<Out>& recipe, int i) {
+  constexpr int per_64 = 64 / Out::sub;
+  const W32 factor = spread<Out::sub>(recipe.factor + i * per_64),
+            offset = spread<Out::sub>(recipe.offset + i * per_64);
+  const W32 codes = join_codes(first, second);
+  const W32 even = Out::is_signed ? codes << 8 >> 8 : codes & 255;
+  const W32 odd = Out::is_signed ? codes >> 8 : (W32)((UW32)codes >> 8);
+  const UW32 low = (UW32)(even * factor + offset) >> 8;
+  return (U16)((W32)low | ((odd * factor + offset) & -256));
+}
+
+/// n elements (256 at most) at `block` into 64-byte pieces `out[i][...]`.
+template <class Fmt>
+SCF_INLINE float fill_unit(const typename Fmt::Block* block, int n, std::uint8_t* out, std::uint32_t flip) {
+  using Out = typename Fmt::Out;
+  constexpr int blocks = 8 / Out::vectors;
+  B codes[8];
+  alignas(32) float scale[Recipe<Out>::subs] = {}, min[Recipe<Out>::subs] = {};
+#pragma GCC unroll 8
+  for (int i = 0; i < blocks; ++i) {
+    if (blocks > 1 && 32 * i >= n) {
+      codes[i] = B{};
+      continue;
+    }
+    Out u;
+    Fmt::unpack(block[i], u);
+#pragma GCC unroll 8
+    for (int j = 0; j < Out::vectors; ++j) codes[i * Out::vectors + j] = u.c[j];
+    __builtin_memcpy(scale + i * Out::subs, u.s, sizeof u.s);
+    if constexpr (Out::has_min)
+      for (int m = 0; m < Out::min_vectors; ++m) store8(min + 8 * m, u.m[m]);
+  }
+  const Recipe<Out> recipe = recipe_for<Out>(scale, min, static_cast<float>(Fmt::top));
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    store_as(out + i * k_panel_rows * 64, requantise(codes[2 * i], codes[2 * i + 1], recipe, i) ^ flip);
+  return recipe.scale;
+}
+
+/// n elements from `begin` of 32 rows from `row`; rows from a.rows on are the last one again, and not written later.
+template <class Fmt>
+SCF_INLINE void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n, bool biased) {
+  constexpr int elems = 32 * Fmt::Out::vectors;
+  for (int r = 0; r < k_panel_rows; ++r) {
+    const std::uint64_t at = static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride;
+    const auto* block = reinterpret_cast<const typename Fmt::Block*>(a.w + at) + begin / elems;
+    for (int u = 0; u < (n + 255) / 256; ++u)
+      panel.scale[u][r] = fill_unit<Fmt>(block + u * (256 / elems), lesser(256, n - 256 * u), panel.codes[4 * u][r],
+                                         biased ? 0x80808080u : 0u);
+  }
+}
+
+// ---- activations ----------------------------------------------------------------------------------------------------
+
+/// n elements from `begin` of tokens [first, first + count); the tokens that a tile lacks are the first one again, and
+/// their results are not written. Beyond n, up to whole blocks of 256, all is zero.
+SCF_INLINE void pack_tokens(TokenTile& out, const GemmArgs& a, std::int64_t first, int count, std::int64_t begin,
+                            int n) {
+  const std::byte* row[k_tile];
+  for (int t = 0; t < k_tile; ++t) {
+    const std::int64_t token = first + (t < count ? t : 0);
+    row[t] = a.x + static_cast<std::uint64_t>(a.x_row != nullptr ? a.x_row[token] : token) * a.x_stride;
+  }
+  const auto at = static_cast<std::uint64_t>(begin);
+  const int words = (n + 255) / 256 * 64;
+  for (int w = 0; w < n / 4; w += 16) // a row's codes are padded to whole lines
+    transpose_words([&](int t) { return row[t] + at + 4 * static_cast<std::uint64_t>(w); }, out.codes[w]);
+  __builtin_memset(out.codes[n / 4], 0, static_cast<std::size_t>(words - n / 4) * sizeof out.codes[0]);
+  const std::uint64_t scales = act_layout(Act::q8_k, a.k).scales + at / 256 * 4;
+  for (int u = 0; u < words / 64; ++u)
+    for (int t = 0; t < k_tile; ++t)
+      __builtin_memcpy(&out.scale[u][t], row[t] + scales + 4 * static_cast<std::uint64_t>(u), 4);
+}
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE

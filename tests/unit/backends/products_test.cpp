@@ -1,0 +1,233 @@
+// The products with quantised activations of every instruction set that this machine runs (and of `amx` on a model of
+// its tiles), on shapes that a register tile does not divide: those of few tokens against the set `scalar`, those of
+// many against sums in double, within what one byte per weight may round away. A new format or set is picked up by
+// itself; to add a shape, add it to k_shapes or k_many.
+#include "backends/cpu/isa_list.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace seacliff::cpu {
+namespace amx_model {
+extern const Isa isa;
+}
+namespace {
+
+struct alignas(64) Line {
+  std::byte bytes[64];
+};
+struct Shape {
+  std::int64_t rows, blocks; // blocks of the format in a row
+};
+constexpr Shape k_shapes[] = {{1, 1}, {7, 3}, {18, 17}, {5, 35}};
+constexpr std::int64_t k_many[] = {16, 17, 40, 300}; // one, two and three tiles of tokens, more than a group of tiles
+
+/// Where the f16 numbers of a block are.
+std::vector<std::uint64_t> half_offsets(DType dtype) {
+  switch (dtype) {
+  case DType::q2_k: return {80, 82};
+  case DType::q3_k: return {108};
+  case DType::q6_k: return {208};
+  case DType::q4_k:
+  case DType::q5_k: return {0, 2};
+  default: return {0};
+  }
+}
+
+/// Any bytes are valid codes; the f16 numbers are set to 2^-8 to 2^-6.
+std::vector<std::byte> random_weights(DType dtype, std::int64_t blocks, std::mt19937& random) {
+  const std::uint64_t size = dtype_info(dtype).block_bytes;
+  std::vector<std::byte> w(size * static_cast<std::uint64_t>(blocks));
+  for (std::byte& b : w) b = static_cast<std::byte>(random());
+  for (std::uint64_t at = 0; at < w.size(); at += size) {
+    if (dtype == DType::mxfp4)
+      w[at] = std::byte{120};
+    else
+      for (const std::uint64_t offset : half_offsets(dtype)) {
+        const auto half = static_cast<std::uint16_t>(0x1c00u + random() % 0x800u);
+        std::memcpy(w.data() + at + offset, &half, sizeof half);
+      }
+  }
+  return w;
+}
+
+struct Problem {
+  std::int64_t rows, k, tokens, y_stride;
+  std::uint64_t w_stride, x_stride;
+  std::vector<std::byte> w, x;
+};
+
+/// Token t reads activation row tokens-1-t and writes there.
+std::vector<float> solve(const Isa& isa, const Format& format, const Problem& p, bool many) {
+  std::vector<float> y(static_cast<std::size_t>(p.y_stride * (p.tokens + 1)), -1.0f);
+  std::vector<std::int32_t> reversed;
+  for (std::int64_t t = p.tokens; t > 0; --t) reversed.push_back(static_cast<std::int32_t>(t - 1));
+  GemmArgs args{};
+  args.w = p.w.data();
+  args.w_stride = p.w_stride;
+  args.rows = p.rows;
+  args.k = p.k;
+  args.x = p.x.data();
+  args.x_stride = p.x_stride;
+  args.tokens = p.tokens;
+  args.y = y.data();
+  args.y_stride = p.y_stride;
+  args.x_row = args.y_row = reversed.data();
+  const std::unique_ptr<Line[]> scratch(new Line[isa.many_scratch(p.tokens) / sizeof(Line)]);
+  args.scratch = reinterpret_cast<std::byte*>(scratch.get());
+  (many ? format.gemm_many : format.gemm_act)(args);
+  return y;
+}
+
+enum class Codes { ordinary, extreme };
+
+Problem make_problem(DType dtype, Act act, const Shape& shape, std::int64_t tokens, Codes codes, std::mt19937& random) {
+  const Isa& plain = *find_isa("scalar");
+  Problem p{};
+  p.rows = shape.rows;
+  p.y_stride = shape.rows + 3;
+  p.k = shape.blocks * static_cast<std::int64_t>(dtype_info(dtype).block_elems);
+  p.tokens = tokens;
+  p.w_stride = row_bytes(dtype, static_cast<std::uint64_t>(p.k));
+  p.x_stride = act_layout(act, p.k).bytes;
+  p.w = random_weights(dtype, shape.rows * shape.blocks, random);
+  p.x.resize(p.x_stride * static_cast<std::uint64_t>(tokens));
+  std::normal_distribution<float> normal;
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    std::vector<float> row(static_cast<std::size_t>(p.k));
+    for (float& v : row) v = codes == Codes::ordinary ? normal(random) : random() % 2 != 0 ? 1.0f : -1.0f;
+    plain.quantise(act, row.data(), p.k, p.x.data() + p.x_stride * static_cast<std::uint64_t>(t));
+  }
+  return p;
+}
+
+void compare_few(const Isa& isa, const Format& format, const Shape& shape, std::int64_t tokens, std::mt19937& random) {
+  const Isa& plain = *find_isa("scalar");
+  const Problem p = make_problem(format.dtype, format.act, shape, tokens, Codes::ordinary, random);
+  const std::vector<float> expected = solve(plain, *plain.find(format.dtype), p, false),
+                           got = solve(isa, format, p, false);
+  float largest = 8; // the partial sums of a row are of this size, though they may cancel
+  for (const float v : expected) largest = std::max(largest, std::fabs(v));
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_NEAR(got[i], expected[i], 4e-6f * largest)
+        << isa.name << ' ' << dtype_info(format.dtype).name << ", " << shape.rows << " rows, k " << p.k << ", "
+        << tokens << " tokens, output " << i;
+  EXPECT_EQ(got, solve(isa, format, p, false));
+}
+
+/// Activation row t as its codes say, and the weights as numbers.
+std::vector<double> activations(const Problem& p, Act act, std::int64_t t) {
+  const std::byte* row = p.x.data() + p.x_stride * static_cast<std::uint64_t>(t);
+  const std::int64_t per = act == Act::q8_k ? 256 : 32;
+  std::vector<double> x(static_cast<std::size_t>(p.k));
+  for (std::int64_t i = 0; i < p.k; ++i) {
+    float scale;
+    std::memcpy(&scale, row + act_layout(act, p.k).scales + static_cast<std::uint64_t>(i / per) * 4, sizeof scale);
+    x[static_cast<std::size_t>(i)] = scale * static_cast<double>(static_cast<std::int8_t>(row[i]));
+  }
+  return x;
+}
+
+/// The sum of weight row r times x, and the most that weights of one byte may be off: three quarters of a step each
+/// (half for rounding the weight, less than half that for its sub-block's factor).
+struct Expected {
+  double sum = 0, bound = 0;
+};
+Expected expected_sum(const std::vector<float>& w, const std::vector<double>& x) {
+  Expected e;
+  for (std::size_t begin = 0; begin < x.size(); begin += 256) {
+    double largest = 0, size = 0;
+    for (std::size_t i = begin; i < std::min(begin + 256, x.size()); ++i) {
+      largest = std::max(largest, std::fabs(static_cast<double>(w[i])));
+      size += std::fabs(x[i]);
+      e.sum += static_cast<double>(w[i]) * x[i];
+    }
+    e.bound += (0.76 / 127 + 1e-5) * largest * size;
+  }
+  return e;
+}
+
+void compare_many(const Isa& isa, const Format& format, const Shape& shape, std::int64_t tokens, Codes codes,
+                  std::mt19937& random) {
+  const Problem p = make_problem(format.dtype, format.act_many, shape, tokens, codes, random);
+  const std::vector<float> got = solve(isa, format, p, true);
+  const std::string what =
+      fmt::format("{} {}, {} rows, k {}, {} tokens", isa.name, dtype_info(format.dtype).name, shape.rows, p.k, tokens);
+  std::vector<float> w(static_cast<std::size_t>(p.k));
+  double error = 0, size = 0;
+  for (std::int64_t r = 0; r < p.rows; ++r) {
+    find_isa("scalar")
+        ->find(format.dtype)
+        ->decode(p.w.data() + p.w_stride * static_cast<std::uint64_t>(r), w.data(), p.k);
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      const Expected e = expected_sum(w, activations(p, format.act_many, t));
+      const double y = got[static_cast<std::size_t>(t * p.y_stride + r)];
+      ASSERT_NEAR(y, e.sum, e.bound) << what << ", row " << r << ", token " << t;
+      error += (y - e.sum) * (y - e.sum);
+      size += e.sum * e.sum;
+    }
+  }
+  if (p.rows * tokens > 100) {
+    EXPECT_LT(std::sqrt(error / size), 0.02) << what;
+  }
+  for (std::int64_t t = 0; t <= tokens; ++t) // what is nobody's is left alone
+    for (std::int64_t r = t < tokens ? p.rows : 0; r < p.y_stride; ++r)
+      ASSERT_EQ(got[static_cast<std::size_t>(t * p.y_stride + r)], -1.0f) << what;
+  EXPECT_EQ(got, solve(isa, format, p, true)) << what;
+}
+
+/// Sets that this machine runs, and the model.
+std::vector<const Isa*> sets() {
+  std::vector<const Isa*> found{&amx_model::isa};
+  for (const Isa* isa : compiled_isas())
+    if (enable(isa->name)) found.push_back(isa);
+  return found;
+}
+template <class Body> void each_block_format(Body body) {
+  for (const Isa* isa : sets())
+    for (std::int64_t f = 0; f < isa->n_formats; ++f)
+      if (isa->formats[f].act != Act::none) body(*isa, isa->formats[f]);
+}
+
+TEST(Products, OfFewTokensAreThoseOfScalar) {
+  std::mt19937 random(20);
+  each_block_format([&](const Isa& isa, const Format& format) {
+    for (const Shape& shape : k_shapes)
+      for (std::int64_t tokens = 1; tokens <= 10; ++tokens) compare_few(isa, format, shape, tokens, random);
+  });
+}
+
+TEST(Products, OfManyTokensRoundWeightsToBytesAndNoMore) {
+  std::mt19937 random(21);
+  each_block_format([&](const Isa& isa, const Format& format) {
+    for (const Shape& shape : k_shapes) compare_many(isa, format, shape, 9, Codes::ordinary, random);
+    for (const std::int64_t tokens : k_many) compare_many(isa, format, {35, 17}, tokens, Codes::ordinary, random);
+    compare_many(isa, format, {600, 1}, 17, Codes::ordinary, random);
+    compare_many(isa, format, {33, 5}, 12, Codes::extreme, random);
+  });
+}
+
+TEST(Products, OfManyTokensKeepWhatIsNoNumberToItsToken) {
+  std::mt19937 random(22);
+  each_block_format([&](const Isa& isa, const Format& format) {
+    Problem p = make_problem(format.dtype, format.act_many, {21, 3}, 20, Codes::ordinary, random);
+    const float poison = std::numeric_limits<float>::quiet_NaN();
+    std::memcpy(p.x.data() + 3 * p.x_stride + act_layout(format.act_many, p.k).scales, &poison, sizeof poison);
+    const std::vector<float> got = solve(isa, format, p, true);
+    for (std::int64_t t = 0; t < p.tokens; ++t)
+      for (std::int64_t r = 0; r < p.rows; ++r)
+        ASSERT_EQ(std::isnan(got[static_cast<std::size_t>(t * p.y_stride + r)]), t == 3) << isa.name << " token " << t;
+  });
+}
+
+} // namespace
+} // namespace seacliff::cpu
