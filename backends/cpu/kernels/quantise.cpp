@@ -40,8 +40,7 @@ void quantise(Act act, const float* x, std::int64_t k, std::byte* out) {
   const std::uint64_t at_scales = up_to_line(n), at_sums16 = act_layout(act, k).sums16;
   auto* scales = reinterpret_cast<float*>(out + at_scales);
   const std::int64_t block = wide ? 256 : 32;
-  for (std::int64_t i = 0; i < k; i += block)
-    scales[i / block] = quantise_block(x + i, lesser(block, k - i), out + i);
+  for (std::int64_t i = 0; i < k; i += block) scales[i / block] = quantise_block(x + i, lesser(block, k - i), out + i);
   if (!wide) return;
   auto* sums16 = reinterpret_cast<float*>(out + at_sums16);
   auto* sums32 = reinterpret_cast<float*>(out + at_sums16 + up_to_line(n / 16 * 4));
