@@ -1,5 +1,6 @@
 // The `seacliff` program. Exit codes: 0 ok, 1 failure, 2 usage, 3 refused by --strict, 130 interrupted.
 #include "graph/run/model.hpp"
+#include "plugins/loader/crash.hpp"
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/usage.hpp"
@@ -45,6 +46,7 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? k_ok : k_usage;
   }
   tools::install_interrupt_handler();
+  plugins::install_crash_reporter();
   try {
     return action();
   } catch (const graph::StrictRefusal& refusal) {

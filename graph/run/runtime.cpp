@@ -17,7 +17,8 @@ std::vector<std::string> op_names() {
 plugins::PluginSet load_plugins(const std::shared_ptr<plugins::HostServices>& host, const RuntimeOptions& options) {
   plugins::LoadOptions load;
   load.paths = options.plugin_paths;
-  if (!options.isa.empty()) load.options["cpu"] = {{"isa", options.isa}};
+  load.options = options.plugin_options;
+  if (!options.isa.empty()) load.options["cpu"].push_back({"isa", options.isa});
   return plugins::PluginSet::load(host, load);
 }
 

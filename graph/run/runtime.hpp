@@ -6,6 +6,7 @@
 #include "plugins/loader/loader.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,9 +14,10 @@
 namespace seacliff::graph {
 
 struct RuntimeOptions {
-  std::uint32_t threads = 0;             // 0: one per allowed physical core
-  std::vector<std::string> plugin_paths; // --plugin
-  std::string isa;                       // instruction set of the cpu plugin, empty: its own choice
+  std::uint32_t threads = 0;                                // 0: one per allowed physical core
+  std::vector<std::string> plugin_paths;                    // --plugin
+  std::string isa;                                          // instruction set of the cpu plugin, empty: its own choice
+  std::map<std::string, plugins::Options> plugin_options{}; // more options, by name of the plugin
 };
 
 class Runtime {

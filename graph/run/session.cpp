@@ -6,7 +6,11 @@
 namespace seacliff::graph {
 namespace {
 
-constexpr std::int64_t k_first_interval = 1024; // tokens between checkpoints, doubled as a session grows
+/// Tokens between checkpoints, doubled as a session grows. Steps end at them: never so often that a step is cut short.
+std::int64_t first_interval(const Model& model) {
+  const std::int64_t step = model.options().max_step;
+  return (1024 + step - 1) / step * step;
+}
 
 std::vector<std::byte> copy_rows(const StateTensor& state, std::int64_t slot, std::int64_t rows) {
   const std::byte* begin = state.row(slot, 0);
@@ -21,7 +25,7 @@ std::uint64_t Snapshot::bytes() const {
   return sum;
 }
 
-Session::Session(Model& model) : model_(model), slot_(model.take_slot()), interval_(k_first_interval) {}
+Session::Session(Model& model) : model_(model), slot_(model.take_slot()), interval_(first_interval(model)) {}
 Session::~Session() { model_.free_slot(slot_); }
 
 std::int64_t Session::oldest() const { return std::max(floor_, high_ - model_.options().rewind_rows); }
@@ -86,7 +90,7 @@ void Session::restore(const Snapshot& snapshot) {
   high_ = position;
   floor_ = snapshot.oldest;
   checkpoints_.clear();
-  interval_ = k_first_interval;
+  interval_ = first_interval(model_);
 }
 
 void Session::rewind(std::int64_t position) {

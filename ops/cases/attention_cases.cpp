@@ -7,6 +7,7 @@ namespace seacliff::ops {
 namespace {
 
 constexpr std::int64_t k_slots = 3;
+constexpr std::int64_t k_heads = 3, k_width = 48; // of the dense ops
 
 struct Layer {
   std::int64_t window, ring, heads, width, ratio; // ratio 0: no cache
@@ -86,30 +87,19 @@ Attrs row_attrs(const Layer& layer) { return {{"window", layer.window}, {"ratio"
 /// What f16 does not hold exactly never reaches an f16 STATE.
 bool exact_f16(const Layer& layer) { return layer.state == DType::f16; }
 
-std::vector<Case> ring_write_cases() {
-  std::vector<Case> cases;
-  for (const Layer& layer : layers())
-    for (const Runs& runs : batches(layer)) {
-      CaseBuilder b("ring_write", fmt::format("{} {}", layer.name(), describe(runs)), count_tokens(runs));
-      b.activations({b.T(), n(layer.width)});
-      b.state(layer.state, {n(k_slots), n(layer.ring), n(layer.width)}, 1.0,
-              [&](std::int64_t slot, std::int64_t row) { return row < start_of(runs, slot); });
-      cases.push_back(b.batch(runs).build());
-    }
-  return cases;
+Case ring_write_case(const Layer& layer, const Runs& runs) {
+  CaseBuilder b("ring_write", fmt::format("{} {}", layer.name(), describe(runs)), count_tokens(runs));
+  b.activations({b.T(), n(layer.width)});
+  b.state(layer.state, {n(k_slots), n(layer.ring), n(layer.width)}, 1.0,
+          [&](std::int64_t slot, std::int64_t row) { return row < start_of(runs, slot); });
+  return b.batch(runs).build();
 }
 
-std::vector<Case> gather_kv_cases() {
-  std::vector<Case> cases;
-  for (const Layer& layer : layers())
-    for (const Runs& runs : batches(layer)) {
-      CaseBuilder b("gather_kv", fmt::format("{} {}", layer.name(), describe(runs)), count_tokens(runs),
-                    row_attrs(layer));
-      b.activations({b.T(), n(layer.width)}, 1.0, exact_f16(layer));
-      add_rows(b, layer, runs);
-      cases.push_back(b.batch(runs).build());
-    }
-  return cases;
+Case gather_kv_case(const Layer& layer, const Runs& runs) {
+  CaseBuilder b("gather_kv", fmt::format("{} {}", layer.name(), describe(runs)), count_tokens(runs), row_attrs(layer));
+  b.activations({b.T(), n(layer.width)}, 1.0, exact_f16(layer));
+  add_rows(b, layer, runs);
+  return b.batch(runs).build();
 }
 
 Case attention_case(const Layer& layer, const Runs& runs) {
@@ -122,10 +112,21 @@ Case attention_case(const Layer& layer, const Runs& runs) {
   return b.weight(DType::f32, {n(layer.heads)}, 1.0).batch(runs).build();
 }
 
-std::vector<Case> attention_mixed_cases() {
+Case batch_case(std::string_view op, const Layer& layer, const Runs& runs) {
+  if (op == "ring_write") return ring_write_case(layer, runs);
+  if (op == "gather_kv") return gather_kv_case(layer, runs);
+  return attention_case(layer, runs);
+}
+
+std::vector<Case> batch_cases(std::string_view op) {
   std::vector<Case> cases;
   for (const Layer& layer : layers())
-    for (const Runs& runs : batches(layer)) cases.push_back(attention_case(layer, runs));
+    for (const Runs& runs : batches(layer)) cases.push_back(batch_case(op, layer, runs));
+  return cases;
+}
+
+std::vector<Case> attention_mixed_cases() {
+  std::vector<Case> cases = batch_cases("attention_mixed");
   cases.push_back(attention_case({128, 128, 8, 512, 4, 0, DType::f16}, {{0, 700, 2}}));
   cases.push_back(attention_case({128, 160, 16, 512, 4, 64, DType::f16}, {{1, 511, 1}, {0, 127, 3}}));
   // Heads and columns that fill the blocks of matrix units; rows of one, several and almost several blocks.
@@ -139,32 +140,55 @@ std::vector<Case> attention_mixed_cases() {
 }
 
 /// Scores, softmax and mix see N rows of which `count` are real.
+Case dense_case(std::string_view op, std::int64_t tokens, std::int64_t rows, std::int64_t heads, std::int64_t width) {
+  Attrs attrs;
+  if (op == "attn_scores") attrs.set("scale", 0.125);
+  std::string name = fmt::format("T={} N={}", tokens, rows);
+  if (heads != k_heads || width != k_width) name += fmt::format(" H={} D={}", heads, width);
+  CaseBuilder b(op, name, tokens, attrs);
+  if (op == "attn_scores") b.activations({b.T(), n(heads), n(width)}).activations({b.T(), n(rows), n(width)});
+  if (op == "softmax_sink") b.activations({b.T(), n(heads), n(rows)}, 3.0).weight(DType::f32, {n(heads)}, 2.0);
+  if (op == "attn_mix") b.activations({b.T(), n(heads), n(rows)}, 0.1).activations({b.T(), n(rows), n(width)});
+  std::vector<std::int32_t> count;
+  for (std::int64_t t = 0; t < tokens; ++t) count.push_back(static_cast<std::int32_t>(1 + b.random().below(rows)));
+  return b.i32({b.T()}, count).build();
+}
+
 std::vector<Case> dense_cases(std::string_view op) {
   std::vector<Case> cases;
   for (const std::int64_t tokens : {1, 2, 5, 33})
-    for (const std::int64_t rows : {1, 17, 130}) {
-      const std::int64_t heads = 3, width = 48;
-      Attrs attrs;
-      if (op == "attn_scores") attrs.set("scale", 0.125);
-      CaseBuilder b(op, fmt::format("T={} N={}", tokens, rows), tokens, attrs);
-      if (op == "attn_scores") b.activations({b.T(), n(heads), n(width)}).activations({b.T(), n(rows), n(width)});
-      if (op == "softmax_sink") b.activations({b.T(), n(heads), n(rows)}, 3.0).weight(DType::f32, {n(heads)}, 2.0);
-      if (op == "attn_mix") b.activations({b.T(), n(heads), n(rows)}, 0.1).activations({b.T(), n(rows), n(width)});
-      std::vector<std::int32_t> count;
-      for (std::int64_t t = 0; t < tokens; ++t) count.push_back(static_cast<std::int32_t>(1 + b.random().below(rows)));
-      cases.push_back(b.i32({b.T()}, count).build());
-    }
+    for (const std::int64_t rows : {1, 17, 130}) cases.push_back(dense_case(op, tokens, rows, k_heads, k_width));
   return cases;
 }
+
+bool is_dense(std::string_view op) { return op == "attn_scores" || op == "softmax_sink" || op == "attn_mix"; }
+bool is_batch(std::string_view op) { return op == "ring_write" || op == "gather_kv" || op == "attention_mixed"; }
 
 } // namespace
 
 std::vector<Case> attention_cases(std::string_view op) {
-  if (op == "ring_write") return ring_write_cases();
-  if (op == "gather_kv") return gather_kv_cases();
   if (op == "attention_mixed") return attention_mixed_cases();
-  if (op == "attn_scores" || op == "softmax_sink" || op == "attn_mix") return dense_cases(op);
+  if (is_batch(op)) return batch_cases(op);
+  if (is_dense(op)) return dense_cases(op);
   return {};
+}
+
+std::optional<Case> random_attention_case(std::string_view op, Random& random) {
+  const std::int64_t heads = 1 + random.below(9);
+  if (is_dense(op)) {
+    const std::int64_t tokens = 1 + random.below(12), rows = 1 + random.below(200);
+    return dense_case(op, tokens, rows, heads, 4 * (1 + random.below(40)));
+  }
+  if (!is_batch(op)) return std::nullopt;
+  Layer layer{};
+  layer.window = 8 * (1 + random.below(12));
+  layer.ring = layer.window + random.below(40);
+  layer.heads = heads;
+  layer.width = 16 * (1 + random.below(12));
+  layer.ratio = std::int64_t{random.below(3) == 0 ? 0 : random.below(2) == 0 ? 4 : 128};
+  layer.selected = layer.ratio == 4 && random.below(2) == 0 ? 1 + random.below(12) : 0;
+  layer.state = random.below(2) == 0 ? DType::f16 : DType::f32;
+  return batch_case(op, layer, random_runs(random, k_slots));
 }
 
 } // namespace seacliff::ops

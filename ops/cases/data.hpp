@@ -3,6 +3,7 @@
 
 #include "ops/cases/cases.hpp"
 
+#include <optional>
 #include <string>
 
 namespace seacliff::ops {
@@ -80,6 +81,16 @@ std::vector<Case> compress_cases(std::string_view op);
 std::vector<Case> attention_cases(std::string_view op);
 std::vector<Case> index_cases(std::string_view op);
 std::vector<Case> router_moe_cases(std::string_view op);
+
+/// One case of random shape; nothing when the family has no such op. `name` makes it unique where the shape does not.
+std::optional<Case> random_hyper_case(std::string_view op, Random& random);
+std::optional<Case> random_compress_case(std::string_view op, Random& random);
+std::optional<Case> random_attention_case(std::string_view op, Random& random);
+std::optional<Case> random_index_case(std::string_view op, Random& random);
+std::optional<Case> random_router_moe_case(std::string_view op, Random& random, const std::string& name);
+
+/// Runs of one or several of `slots` slots, up to some forty tokens, at positions up to a few hundred.
+Runs random_runs(Random& random, std::int64_t slots);
 
 /// Formats of weights in the order of the catalogue, and how many columns a matrix of one must be a multiple of.
 std::span<const DType> weight_formats();

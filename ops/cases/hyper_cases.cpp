@@ -1,5 +1,6 @@
 #include "ops/cases/data.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace seacliff::ops {
@@ -43,14 +44,16 @@ Case one(std::string_view op, std::int64_t tokens, std::int64_t n_streams, std::
   return b.build();
 }
 
+bool is_hyper(std::string_view op) {
+  const std::string_view known[] = {"repeat_streams", "hc_split", "hc_gate", "stream_mix",
+                                    "stream_add",     "hc_pre",   "hc_post", "hc_head"};
+  return std::ranges::find(known, op) != std::end(known);
+}
+
 } // namespace
 
 std::vector<Case> hyper_cases(std::string_view op) {
-  const std::string_view known[] = {"repeat_streams", "hc_split", "hc_gate", "stream_mix",
-                                    "stream_add",     "hc_pre",   "hc_post", "hc_head"};
-  bool found = false;
-  for (const std::string_view name : known) found = found || name == op;
-  if (!found) return {};
+  if (!is_hyper(op)) return {};
   std::vector<Case> cases;
   for (const std::int64_t tokens : k_tokens) {
     cases.push_back(one(op, tokens, 4, 256, DType::f16));
@@ -66,6 +69,13 @@ std::vector<Case> hyper_cases(std::string_view op) {
       cases.push_back(b.build());
     }
   return cases;
+}
+
+std::optional<Case> random_hyper_case(std::string_view op, Random& random) {
+  if (!is_hyper(op)) return std::nullopt;
+  const DType formats[] = {DType::f32, DType::f16, DType::bf16, DType::q8_0};
+  const std::int64_t tokens = 1 + random.below(40), streams = 2 + random.below(4);
+  return one(op, tokens, streams, 32 * (1 + random.below(20)), formats[random.below(4)]);
 }
 
 } // namespace seacliff::ops

@@ -111,4 +111,59 @@ std::vector<Case> index_cases(std::string_view op) {
   return {};
 }
 
+namespace {
+
+Case random_rows_case(Random& random) {
+  const std::int64_t tokens = 1 + random.below(9), rows = 1 + random.below(700), k = 1 + random.below(40);
+  CaseBuilder b("top_k_rows", fmt::format("T={} M={} k={}", tokens, rows, k), tokens, {{"k", k}});
+  b.activations({b.T(), n(rows)});
+  Case test = b.build();
+  const std::span<float> scores = test.inputs[0].as<float>();
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const std::int64_t visible = random.below(rows + 1);
+    for (std::int64_t c = 0; c < rows; ++c) {
+      float& s = scores[static_cast<std::size_t>(t * rows + c)];
+      if (t % 3 == 1) s = std::round(s) + 0.0f; // many ties; a sum of scores that begins at 0 is never -0
+      if (c >= visible) s = -std::numeric_limits<float>::infinity();
+    }
+  }
+  return test;
+}
+
+Case random_score_case(Random& random, const Runs& runs) {
+  const DType format = random.below(2) == 0 ? DType::f16 : DType::f32;
+  const std::int64_t heads = 1 + random.below(9), width = 8 * (1 + random.below(20));
+  CaseBuilder b("index_score", fmt::format("{} random {}x{} {}", format_name(format), heads, width, describe(runs)),
+                count_tokens(runs),
+                {{"ratio", k_ratio}, {"scale", 1.0 / std::sqrt(static_cast<double>(heads * width))}});
+  b.activations({b.T(), n(heads), n(width)}).activations({b.T(), n(heads)});
+  add_cache(b, runs, format, width);
+  return b.batch(runs).build();
+}
+
+Case random_select_case(Random& random, const Runs& runs) {
+  const DType formats[] = {DType::f32, DType::f16, DType::bf16, DType::q8_0}, format = formats[random.below(4)];
+  const std::int64_t heads = 1 + random.below(9), k = 1 + random.below(40), idx4 = random.below(2), width = 128;
+  const std::int64_t rank = 32 * (1 + random.below(6)), embd = 32 * (1 + random.below(8));
+  CaseBuilder b(
+      "index_select",
+      fmt::format("{} random heads={} k={} idx4={} {}", format_name(format), heads, k, idx4, describe(runs)),
+      count_tokens(runs),
+      {{"heads", heads}, {"k", k}, {"ratio", k_ratio}, {"idx4", idx4}, {"rot", std::int64_t{64}}, {"base", 10000.0}});
+  b.activations({b.T(), n(rank)}).activations({b.T(), n(embd)});
+  b.weight(format, {n(heads * width), n(rank)}, 0.1).weight(format, {n(heads), n(embd)}, 0.08);
+  add_cache(b, runs, format == DType::f32 ? DType::f32 : DType::f16, width);
+  return b.batch(runs).build();
+}
+
+} // namespace
+
+std::optional<Case> random_index_case(std::string_view op, Random& random) {
+  if (op == "top_k_rows") return random_rows_case(random);
+  const Runs runs = random_runs(random, k_slots);
+  if (op == "index_score") return random_score_case(random, runs);
+  if (op == "index_select") return random_select_case(random, runs);
+  return std::nullopt;
+}
+
 } // namespace seacliff::ops

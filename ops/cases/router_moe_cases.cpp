@@ -163,4 +163,68 @@ std::vector<Case> router_moe_cases(std::string_view op) {
   return {};
 }
 
+namespace {
+
+Case random_route_case(Random& random, const std::string& name) {
+  const std::int64_t tokens = 1 + random.below(20), experts = 8 + random.below(120), slots = 1 + random.below(8);
+  const std::int64_t width = 32 * (1 + random.below(12));
+  const DType formats[] = {DType::f32, DType::f16, DType::bf16, DType::q8_0};
+  CaseBuilder b("route", name, tokens, {{"k", slots}, {"scale", 1.5}});
+  b.activations({b.T(), n(width)}).weight(formats[random.below(4)], {n(experts), n(width)}, fan_in(width));
+  if (random.below(2) == 0)
+    b.weight(DType::f32, {n(experts)}, 0.3);
+  else
+    b.absent();
+  return b.absent().absent().build();
+}
+
+Case random_experts_case(bool shared, Random& random, const std::string& name) {
+  const std::vector<Formats> pairs = expert_formats();
+  const Formats formats = pairs[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(pairs.size())))];
+  const auto whole = [&](DType format) {
+    const std::int64_t step = std::max<std::int64_t>(column_step(format), 32);
+    return step * (1 + random.below(step == 256 ? 2 : 6));
+  };
+  // width is a row of gate and up, hidden a row of down
+  const std::int64_t width = whole(formats.in), hidden = whole(formats.down), tokens = 1 + random.below(20);
+  const std::int64_t experts = 4 + random.below(6), slots = 1 + random.below(4);
+  CaseBuilder b(shared ? "shared_expert" : "moe_experts",
+                fmt::format("{} {} T={} {}x{}", name, name_of(formats), tokens, hidden, width), tokens,
+                {{"clamp", random.below(2) == 0 ? 0.0 : 10.0}, {"act8", random.below(2)}});
+  b.activations({b.T(), n(width)});
+  std::vector<Dim> in{n(hidden), n(width)}, down{n(width), n(hidden)};
+  if (!shared) {
+    add_experts(b, tokens, slots, experts);
+    b.activations({b.T(), n(slots)}, 0.4);
+    in.insert(in.begin(), n(experts));
+    down.insert(down.begin(), n(experts));
+  }
+  return b.weight(formats.in, in, 2 * fan_in(width))
+      .weight(formats.in, in, 2 * fan_in(width))
+      .weight(formats.down, down, fan_in(hidden))
+      .build();
+}
+
+} // namespace
+
+std::optional<Case> random_router_moe_case(std::string_view op, Random& random, const std::string& name) {
+  if (op == "route") return random_route_case(random, name);
+  if (op == "moe_experts" || op == "shared_expert") return random_experts_case(op == "shared_expert", random, name);
+  const std::int64_t tokens = 1 + random.below(30), experts = 8 + random.below(300), slots = 1 + random.below(8);
+  CaseBuilder b(op, fmt::format("{} T={} X={} k={}", name, tokens, experts, slots), tokens);
+  if (op == "top_k") {
+    b.activations({b.T(), n(experts)}).absent();
+    Case test = b.build();
+    test.attrs.set("k", slots);
+    return test;
+  }
+  if (op != "route_weights") return std::nullopt;
+  b.activations({b.T(), n(experts)});
+  add_experts(b, tokens, slots, experts);
+  Case test = b.build();
+  test.attrs.set("scale", 1.5);
+  for (float& x : test.inputs[0].as<float>()) x = std::fabs(x);
+  return test;
+}
+
 } // namespace seacliff::ops

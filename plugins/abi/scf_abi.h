@@ -320,7 +320,9 @@ typedef struct scf_layout_api { /* [optional] weights stay in layout 0 */
   /* Better layouts for one weight (dims as in scf_value), best first. Pure. [MT] */
   scf_status* (*candidates)(scf_device*, const scf_value* weight, void (*sink)(void*, const scf_layout_desc*),
                             void* user);
-  /* Rows [row_begin, row_end) of a weight from layout 0 and back. Pure. [MT] */
+  /* Rows [row_begin, row_end) of a weight from layout 0 and back; the rows of all dims but the last are counted
+   * through. `src` and `dst` are where the slice begins: rows of a weight of R rows lie at bytes * row / R of its
+   * layout. Slices begin and end at multiples of row_granularity, or at the end of the weight. Pure. [MT] */
   scf_status* (*repack)(scf_device*, const scf_value* weight, uint32_t layout, uint64_t row_begin, uint64_t row_end,
                         const void* src, void* dst);
   scf_status* (*unpack)(scf_device*, const scf_value* weight, uint32_t layout, uint64_t row_begin, uint64_t row_end,

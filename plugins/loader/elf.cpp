@@ -76,4 +76,31 @@ std::vector<std::string> needed_libraries(const std::filesystem::path& path) {
   return names;
 }
 
+std::optional<std::vector<std::string>> exported_symbols(const std::filesystem::path& path) {
+  constexpr std::uint64_t k_max_symbols = 1 << 20; // more is a broken file
+  File file(path);
+  const auto elf = file.read<Elf64_Ehdr>(0);
+  if (!elf || std::memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_ident[EI_CLASS] != ELFCLASS64)
+    return std::nullopt;
+  const auto section = [&](std::uint64_t i) { return file.read<Elf64_Shdr>(elf->e_shoff + i * elf->e_shentsize); };
+  for (std::uint64_t s = 0; s < elf->e_shnum; ++s) {
+    const auto table = section(s);
+    if (!table || table->sh_type != SHT_DYNSYM || table->sh_entsize < sizeof(Elf64_Sym)) continue;
+    const auto strings = section(table->sh_link);
+    if (!strings) return std::nullopt;
+    std::vector<std::string> names;
+    const std::uint64_t count = std::min(table->sh_size / table->sh_entsize, k_max_symbols);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const auto symbol = file.read<Elf64_Sym>(table->sh_offset + i * table->sh_entsize);
+      if (!symbol) return std::nullopt;
+      const auto visibility = ELF64_ST_VISIBILITY(symbol->st_other);
+      const bool visible = visibility == STV_DEFAULT || visibility == STV_PROTECTED;
+      if (symbol->st_shndx != SHN_UNDEF && ELF64_ST_BIND(symbol->st_info) != STB_LOCAL && visible)
+        names.push_back(file.text(strings->sh_offset + symbol->st_name));
+    }
+    return names;
+  }
+  return std::nullopt;
+}
+
 } // namespace seacliff::plugins

@@ -1,6 +1,7 @@
 #include "plugins/loader/plugin.hpp"
 
 #include "core/base/log.hpp"
+#include "plugins/loader/crash.hpp"
 #include "plugins/loader/tables.hpp"
 
 #include <seacliff/sdk/table.hpp>
@@ -20,11 +21,13 @@ std::string text(scf_str s) {
 
 scf_str str(std::string_view s) { return {s.data(), s.size()}; }
 
-/// Calls an entry of a plugin. Its status becomes an Error; so does an exception, which should not have crossed.
+/// Calls an entry of a plugin, `entry` being a literal. Its status becomes an Error; so does an exception, which should
+/// not have crossed.
 template <typename Entry> void call(const Plugin& plugin, std::string_view entry, Entry&& body) {
   scf_status* status = nullptr;
   std::optional<std::string> crossed;
   try {
+    const InPlugin mark(plugin.name().c_str(), entry.data());
     status = body();
   } catch (const std::exception& error) {
     crossed = error.what();
@@ -32,9 +35,11 @@ template <typename Entry> void call(const Plugin& plugin, std::string_view entry
     crossed = "of unknown type";
   }
   if (crossed)
-    throw Error(Code::internal,
-                fmt::format("{}: {}: an exception crossed the plugin boundary ({})", plugin.name(), entry, *crossed),
-                "this is a defect of the plugin");
+    throw Error(
+        Status{Code::internal,
+               fmt::format("{}: {}: an exception crossed the plugin boundary ({})", plugin.name(), entry, *crossed),
+               "this is a defect of the plugin",
+               {{"exception", *crossed}}});
   if (status != nullptr) check(status, fmt::format("{}: {}", plugin.name(), entry));
 }
 

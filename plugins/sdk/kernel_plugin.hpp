@@ -42,7 +42,7 @@ public:
   /// lives as long as the plugin.
   virtual std::span<const KernelEntry> kernels(const DeviceDesc& device) = 0;
 
-  /// Override all three to offer layouts. Pure and thread-safe.
+  /// Override all three to offer layouts. Pure and thread-safe. The pointers are where the rows of the range begin.
   virtual std::vector<LayoutDesc> layouts(const DeviceDesc&, const ValueView&) const { return {}; }
   virtual void repack(const DeviceDesc&, const ValueView&, std::uint32_t, Range, const std::byte*, std::byte*) const {}
   virtual void unpack(const DeviceDesc&, const ValueView&, std::uint32_t, Range, const std::byte*, std::byte*) const {}

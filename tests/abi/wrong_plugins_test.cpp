@@ -66,6 +66,11 @@ TEST_F(WrongPlugins, MinimalOneLoads) {
   EXPECT_EQ(v.plugin->full_id(v.plugin->devices()[0]), "minimal:0");
 }
 
+TEST_F(WrongPlugins, BuiltAgainstAFrozenHeaderLoads) {
+  const Verdict v = verdict(wrong("minimal_0_9"));
+  EXPECT_EQ(v.status, VerdictStatus::loaded) << v.reason;
+}
+
 TEST_F(WrongPlugins, NewerAbi) {
   EXPECT_VERDICT(wrong("newer_abi"), abi_mismatch, "ABI 0.10, this program serves 0.9");
 }

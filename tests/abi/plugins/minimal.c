@@ -2,13 +2,18 @@
  *   MINIMAL_NAME, MINIMAL_VERSION  what it calls itself
  *   MINIMAL_MINOR                  the ABI it says it speaks
  *   MINIMAL_FLAGS                  its build flags
+ *   MINIMAL_HEADER                 the header it is built against, a frozen one
  *   MINIMAL_NO_SUBMIT              a required entry is missing
  *   MINIMAL_NO_QUEUE               a required table is missing
  *   MINIMAL_NO_ANSWER              the query returns no description
  *   MINIMAL_OPEN_FAILS             open() returns an error
  *   MINIMAL_UNUSABLE               its only device cannot be used
  * To add a wrong plugin: a switch here, a line in ../CMakeLists.txt, a case in ../wrong_plugins_test.cpp. */
+#ifdef MINIMAL_HEADER
+#include MINIMAL_HEADER
+#else
 #include <seacliff/abi/scf_abi.h>
+#endif
 
 #ifndef MINIMAL_NAME
 #define MINIMAL_NAME "minimal"

@@ -2,7 +2,7 @@
 // weight rows after the other, each unpacked once for all of them; 16 panels keep their sums until k ends.
 #include "kernels/panels/products.hpp"
 
-#include SCF_PANEL_MICRO
+#include SCF_PANEL_SET
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {

@@ -146,6 +146,13 @@ SCF_INLINE float fill_unit(const typename Fmt::Block* block, int n, std::uint8_t
   return recipe.scale;
 }
 
+/// Specialised where a set fills the row of a panel from whole blocks of a format in a way of its own: n elements, a
+/// multiple of 256.
+template <class Fmt> struct OwnFill {
+  static constexpr bool exists = false;
+  static void row(Panel&, int, const typename Fmt::Block*, int, std::uint32_t) {}
+};
+
 /// n elements from `begin` of 32 rows from `row`; rows from a.rows on are the last one again, and not written later.
 template <class Fmt>
 SCF_INLINE void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n, bool biased) {
@@ -153,9 +160,14 @@ SCF_INLINE void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, st
   for (int r = 0; r < k_panel_rows; ++r) {
     const std::uint64_t at = static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride;
     const auto* block = reinterpret_cast<const typename Fmt::Block*>(a.w + at) + begin / elems;
+    const std::uint32_t flip = biased ? 0x80808080u : 0u;
+    if (OwnFill<Fmt>::exists && n % 256 == 0) {
+      OwnFill<Fmt>::row(panel, r, block, n, flip);
+      continue;
+    }
     for (int u = 0; u < (n + 255) / 256; ++u)
-      panel.scale[u][r] = fill_unit<Fmt>(block + u * (256 / elems), lesser(256, n - 256 * u), panel.codes[4 * u][r],
-                                         biased ? 0x80808080u : 0u);
+      panel.scale[u][r] =
+          fill_unit<Fmt>(block + u * (256 / elems), lesser(256, n - 256 * u), panel.codes[4 * u][r], flip);
   }
 }
 

@@ -6,36 +6,11 @@
 // nibble into the weight plus 128.
 #include "kernels/vbmi/iq2_xxs.hpp"
 
+#include "kernels/vbmi/iq2_xxs_bits.hpp"
 #include "kernels/vnni/wide.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
-
-/// The digits of the grid's entries, elements 0-3 in the first plane and 4-7 in the second, lowest two bits first.
-struct Planes {
-  std::uint8_t digits[2][256];
-};
-constexpr Planes grid_planes() {
-  Planes planes{};
-  for (unsigned i = 0; i < 256; ++i)
-    for (unsigned j = 0; j < 8; ++j) {
-      const unsigned magnitude = blocks::iq2xxs_grid[i] >> 8 * j & 255, digit = magnitude / 17; // 8, 25, 43
-      planes.digits[j / 4][i] = static_cast<std::uint8_t>(planes.digits[j / 4][i] | digit << 2 * (j % 4));
-    }
-  return planes;
-}
-alignas(64) constexpr Planes k_planes = grid_planes();
-
-/// An affine map of the bits of a byte: bit i of the result is the parity of from[i] & the byte. As the instruction
-/// wants it: the row for bit 0 in the highest byte.
-struct BitMap {
-  std::uint8_t from[8];
-  constexpr std::uint64_t matrix() const {
-    std::uint64_t m = 0;
-    for (unsigned i = 0; i < 8; ++i) m |= std::uint64_t{from[i]} << 8 * (7 - i);
-    return m;
-  }
-};
 
 // A nibble between the maps: bits 0 and 1 the digit, bit 2 the sign, bit 3 the sign of a weight whose digit is 0. It is
 // the AND of a byte from the digits and one from the signs.
@@ -72,43 +47,22 @@ constexpr std::uint64_t code_map(unsigned shift) {
 }
 static_assert(((128 + 43) ^ (128 - 43)) == ((128 + 25) ^ (128 - 25)), "the sign changes the same bits of both");
 
-template <int CONSTANT> SCF_INLINE Z map_bits(Z bits, std::uint64_t matrix) {
-  return _mm512_gf2p8affine_epi64_epi8(bits, u64_everywhere(matrix), CONSTANT);
-}
-
 /// 512 weights plus 128, and the scale of each sub-block of 32.
 struct Pair {
   Z code[8];
   F scale;
 };
 
-/// Entries of a plane of 256 bytes; `seven`, `six`: where these bits of the index are set.
-SCF_INLINE Z look_up(const std::uint8_t (&plane)[256], Z index, __mmask64 seven, __mmask64 six) {
-  Z low = _mm512_permutexvar_epi8(index, load_z(plane)), high = _mm512_permutexvar_epi8(index, load_z(plane + 128));
-  low = _mm512_mask_permutexvar_epi8(low, six, index, load_z(plane + 64));
-  high = _mm512_mask_permutexvar_epi8(high, six, index, load_z(plane + 192));
-  return _mm512_mask_blend_epi8(seven, low, high);
-}
-
 /// The second block is taken as zeros where there is none.
 template <bool WHOLE> SCF_INLINE void unpack(const blocks::IQ2_XXS* b, Pair& out) {
-  const auto* p = reinterpret_cast<const std::byte*>(b);
-  constexpr std::int64_t next = sizeof(blocks::IQ2_XXS);
-  const Z first = load_z(p + 2), second = WHOLE ? load_z(p + next + 2) : _mm512_setzero_si512();
-  const Z even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const Z odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-  const Z index = _mm512_permutex2var_epi32(first, even, second);
-  const Z words = _mm512_permutex2var_epi32(first, odd, second); // four times seven signs, then a scale
-
-  const __mmask64 seven = _mm512_movepi8_mask(index), six = _mm512_test_epi8_mask(index, _mm512_set1_epi8(64));
-  const Z signs = _mm512_multishift_epi64_epi8(u64_everywhere(0x352e2720150e0700u), words);
+  const GroupBits bits = group_bits<WHOLE>(b);
 #pragma GCC unroll 2
   for (unsigned half = 0; half < 2; ++half) {
-    const Z digits = look_up(k_planes.digits[half], index, seven, six);
+    const Z digits = look_up(k_planes.digits[half], bits);
 #pragma GCC unroll 2
     for (unsigned pair = 0; pair < 2; ++pair) {
       const Z nibbles = _mm512_and_si512(map_bits<k_digit_constant>(digits, digit_map(pair)),
-                                         map_bits<k_sign_constant>(signs, sign_map(2 * half + pair)));
+                                         map_bits<k_sign_constant>(bits.signs, sign_map(2 * half + pair)));
       out.code[4 * half + 2 * pair] = map_bits<k_code_constant>(nibbles, code_map(0));
       out.code[4 * half + 2 * pair + 1] = map_bits<k_code_constant>(nibbles, code_map(4));
     }
@@ -117,10 +71,7 @@ template <bool WHOLE> SCF_INLINE void unpack(const blocks::IQ2_XXS* b, Pair& out
   // d * (0.5 + scale) / 4
   const F eighths = _mm512_setr_ps(0.125f, 0.375f, 0.625f, 0.875f, 1.125f, 1.375f, 1.625f, 1.875f, 2.125f, 2.375f,
                                    2.625f, 2.875f, 3.125f, 3.375f, 3.625f, 3.875f);
-  __m256i d = _mm256_set1_epi32(static_cast<int>(load_u32(p)));
-  d = _mm256_mask_set1_epi32(d, 0xf0, WHOLE ? static_cast<int>(load_u32(p + next)) : 0);
-  out.scale =
-      _mm512_permutexvar_ps(_mm512_srli_epi32(words, 28), eighths) * _mm512_moveldup_ps(_mm512_cvtph_ps((__m256i)d));
+  out.scale = _mm512_permutexvar_ps(bits.scales, eighths) * bits.d;
 }
 
 /// The activations opposite a pair. `start`: what the sums begin with, for the 128 in every weight.

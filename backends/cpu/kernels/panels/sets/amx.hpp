@@ -1,0 +1,6 @@
+// What the set `amx` makes panels of and multiplies them with.
+#pragma once
+
+#include "kernels/panels/fill_avx512.hpp"
+#include "kernels/panels/fill_vbmi.hpp"
+#include "kernels/panels/micro_amx.hpp"

@@ -1,0 +1,130 @@
+// A case of ops/cases on a device, through the whole of the ABI: memory with sentinels around every operand, compile,
+// instantiate, submit, wait, read back.
+#pragma once
+
+#include "ops/cases/run_case.hpp"
+#include "plugins/conformance/suite.hpp"
+#include "plugins/loader/plugin.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace seacliff::conform {
+
+/// Moves bytes between host and device memory: through map where there is one, else with copies.
+class Transfer {
+public:
+  /// `wait_s`: how long a copy may take.
+  Transfer(std::shared_ptr<plugins::Device> device, double wait_s);
+
+  plugins::Device& device() const { return *device_; }
+  /// The heap for operands: the first one.
+  const plugins::HeapInfo& heap() const { return device_->info().heaps.front(); }
+  void write(plugins::Buffer& buffer, std::uint64_t offset, std::span<const std::byte> bytes);
+  std::vector<std::byte> read(plugins::Buffer& buffer, std::uint64_t offset, std::uint64_t bytes);
+  /// Submits a copy and waits for it. Throws Error(unimplemented) when the device has none.
+  void copy(scf_slice dst, scf_slice src);
+  double wait_s() const { return wait_s_; }
+
+private:
+  bool mappable() const;
+  plugins::Buffer staging(std::uint64_t bytes);
+
+  std::shared_ptr<plugins::Device> device_;
+  double wait_s_;
+  plugins::Queue queue_; // made when the first copy is
+  plugins::Semaphore copied_;
+  std::uint64_t copies_ = 0;
+  bool has_queue_ = false;
+};
+
+/// An operand on the device between two zones of sentinels.
+class Operand {
+public:
+  Operand(Transfer& transfer, std::uint64_t bytes);
+
+  scf_slice slice() const { return buffer_.slice(k_zone, bytes_); }
+  void put(Transfer& transfer, std::span<const std::byte> data);
+  /// Fills the data with bytes that are NaN as floats and -1 as integers.
+  void poison(Transfer& transfer);
+  std::vector<std::byte> get(Transfer& transfer) { return transfer.read(buffer_, k_zone, bytes_); }
+  /// Where a sentinel was overwritten, in words.
+  std::optional<std::string> damage(Transfer& transfer);
+
+  static constexpr std::uint64_t k_zone = 256; // also a multiple of what devices ask of offsets
+
+private:
+  void put_image(Transfer& transfer, std::vector<std::byte> image);
+
+  plugins::Buffer buffer_;
+  std::uint64_t bytes_;
+};
+
+/// A case, compiled and bound. Keeps what it borrows: the case must outlive it.
+class Workpiece {
+public:
+  /// `max_tokens`: what it is compiled for, at least the tokens of the case; 0: exactly those. `layout`: of input 1,
+  /// whose data have it already. Throws what compile and instantiate say.
+  Workpiece(Transfer& transfer, const plugins::HostServices& host, const ops::Case& test, std::int64_t max_tokens = 0,
+            std::uint32_t layout = 0);
+
+  /// Puts inputs and states (as the case has them) and poisons the outputs and the scratch.
+  void reset();
+  /// Submits, waits, and throws what the semaphore says.
+  void run();
+  /// Submits without waiting. `waits` and `signals` as the ABI has them.
+  void submit(std::span<const scf_wait> waits, std::span<const scf_wait> signals);
+  ops::Outputs outputs();
+  /// Sentinels that were overwritten, and inputs that were changed: check and text.
+  std::vector<Finding> damage();
+
+  const scf_graph_view& view() const { return view_; }
+  std::vector<scf_binding> io() const;    // INPUT and OUTPUT, as submit binds them
+  std::vector<scf_binding> fixed() const; // WEIGHT and STATE
+  std::vector<scf_dim> dims() const;
+  const plugins::Exec& exec() const { return exec_; }
+  plugins::Program& program() { return *program_; }
+  scf_slice scratch_slice() const { return scratch_ ? scratch_->slice() : scf_slice{}; }
+  plugins::Queue& queue() { return queue_; }
+
+private:
+  struct Bound {
+    std::uint32_t value, role;
+    std::string name;
+    const ops::CaseValue* given; // nullptr: an output
+    std::unique_ptr<Operand> operand;
+  };
+
+  Transfer& transfer_;
+  const ops::Case& test_;
+  ops::OneNodeGraph graph_;
+  std::vector<scf_value> values_; // as graph_ has them, with the layout
+  scf_graph_view view_{};
+  std::vector<ops::ValueType> out_types_;
+  std::vector<Bound> bound_;
+  std::unique_ptr<Operand> scratch_;
+  std::shared_ptr<plugins::Program> program_;
+  plugins::Exec exec_;
+  plugins::Queue queue_;
+  plugins::Semaphore done_;
+  std::uint64_t submits_ = 0;
+};
+
+/// Nanoseconds for Semaphore::wait.
+std::uint64_t to_ns(double seconds);
+
+/// What the device says about the one node of a case.
+struct Answer {
+  std::uint32_t level = SCF_CLAIM_NO;
+  std::string reason;
+};
+/// Fails `trial` (check "claim") where the claims break a rule: none or several for the node, a NO without a reason.
+Answer ask(Trial& trial, const plugins::Device& device, const scf_graph_view& view);
+
+/// A small case that the device claims and compiles; nullptr: there is none. The case lives as long as the process.
+const ops::Case* claimed_case(const plugins::Device& device, const plugins::HostServices& host);
+
+} // namespace seacliff::conform
