@@ -24,39 +24,46 @@ struct Micro {
   static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums) {
     int t = 0;
     for (; t + 3 <= count; t += 3)
-      for (int r = 0; r < k_panel_rows; r += 8) some<8, 3>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 4) some<4, 3>(panel, r, tiles + t, units, sums + t);
     if (count - t == 2)
-      for (int r = 0; r < k_panel_rows; r += 8) some<8, 2>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 4) some<4, 2>(panel, r, tiles + t, units, sums + t);
     if (count - t == 1)
-      for (int r = 0; r < k_panel_rows; r += 16) some<16, 1>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 8) some<8, 1>(panel, r, tiles + t, units, sums + t);
   }
 
 private:
+  /// Adds four elements of k: weights(r) points at a row's, tokens(t) at a tile's.
+  template <int R, int T, class Weights, class Tokens>
+  SCF_INLINE void dot(__m512i (&s)[R][T], Weights weights, Tokens tokens) {
+    __m512i v[T];
+#pragma GCC unroll 3
+    for (int t = 0; t < T; ++t) v[t] = _mm512_load_si512(tokens(t));
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const __m512i w = _mm512_set1_epi32(static_cast<int>(load_u32(weights(r))));
+#pragma GCC unroll 3
+      for (int t = 0; t < T; ++t) s[r][t] = _mm512_dpbusd_epi32(s[r][t], w, v[t]);
+    }
+  }
+
   template <int R, int T>
   SCF_INLINE void some(const Panel& panel, int first, const TokenTile* x, int units, TileSums* sums) {
     for (int u = 0; u < units; ++u) {
       __m512i s[R][T];
-#pragma GCC unroll 16
+#pragma GCC unroll 8
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 3
         for (int t = 0; t < T; ++t) s[r][t] = _mm512_load_si512(x[t].start[u]);
       for (int i = 4 * u; i < 4 * u + 4; ++i)
-#pragma GCC unroll 4
-        for (int w = 0; w < 16; ++w) {
-          __m512i v[T];
-#pragma GCC unroll 3
-          for (int t = 0; t < T; ++t) v[t] = _mm512_load_si512(x[t].codes[16 * i + w]);
 #pragma GCC unroll 16
-          for (int r = 0; r < R; ++r) {
-            const __m512i four = _mm512_set1_epi32(static_cast<int>(load_u32(panel.codes[i][first + r] + 4 * w)));
-#pragma GCC unroll 3
-            for (int t = 0; t < T; ++t) s[r][t] = _mm512_dpbusd_epi32(s[r][t], four, v[t]);
-          }
-        }
+        for (int w = 0; w < 16; ++w)
+          dot(
+              s, [&](int r) { return panel.codes[i][first + r] + 4 * w; },
+              [&](int t) { return x[t].codes[16 * i + w]; });
 #pragma GCC unroll 3
       for (int t = 0; t < T; ++t) {
         const F scale = load(x[t].scale[u]);
-#pragma GCC unroll 16
+#pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
           float* sum = sums[t].sum[first + r];
           store(sum, fma(_mm512_cvtepi32_ps(s[r][t]), scale * set1(panel.scale[u][first + r]), load(sum)));

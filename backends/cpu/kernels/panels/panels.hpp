@@ -16,6 +16,7 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 inline constexpr int k_panel_rows = 32, k_tile = 16; // rows of weights, tokens
 inline constexpr int k_chunk = 1024;                 // elements of k at once: a panel fits a first-level cache
 inline constexpr int k_units = k_chunk / 256;
+inline constexpr int k_rows_ahead = 8;    // of the row that is unpacked, prefetched
 inline constexpr int k_group_tiles = 32;  // tiles packed at once: together they fit a second-level cache
 inline constexpr int k_block_panels = 16; // panels that meet them before the next chunk of k
 
@@ -161,6 +162,10 @@ SCF_INLINE void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, st
     const std::uint64_t at = static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride;
     const auto* block = reinterpret_cast<const typename Fmt::Block*>(a.w + at) + begin / elems;
     const std::uint32_t flip = biased ? 0x80808080u : 0u;
+    // A chunk of a row is too short for the hardware to run ahead into the next row.
+    const auto* ahead = reinterpret_cast<const char*>(block) + k_rows_ahead * a.w_stride;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(n / elems) * sizeof(*block); i += 64)
+      __builtin_prefetch(ahead + i);
     if (OwnFill<Fmt>::exists && n % 256 == 0) {
       OwnFill<Fmt>::row(panel, r, block, n, flip);
       continue;
