@@ -123,7 +123,7 @@ Case random_rows_case(Random& random) {
     const std::int64_t visible = random.below(rows + 1);
     for (std::int64_t c = 0; c < rows; ++c) {
       float& s = scores[static_cast<std::size_t>(t * rows + c)];
-      if (t % 3 == 1) s = std::round(s) + 0.0f; // many ties; a sum of scores that begins at 0 is never -0
+      if (t % 3 == 1) s = std::round(s); // many ties, also of 0 and -0
       if (c >= visible) s = -std::numeric_limits<float>::infinity();
     }
   }

@@ -12,7 +12,7 @@ namespace {
 
 /// Scores as integers of the same order, larger is better; 0 for what is never taken: -inf and NaN.
 std::uint32_t order_of(float score) {
-  const auto bits = std::bit_cast<std::uint32_t>(score);
+  const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f); // -0 and 0 are equal
   const std::uint32_t order = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
   return score > -INFINITY ? order : 0;
 }

@@ -29,7 +29,13 @@ struct Shape {
   std::int64_t rows, blocks; // blocks of the format in a row
 };
 constexpr Shape k_shapes[] = {{1, 1}, {7, 3}, {18, 17}, {5, 35}};
-constexpr std::int64_t k_many[] = {16, 17, 40, 300}; // one, two and three tiles of tokens, more than a group of tiles
+struct Many {
+  Shape shape;
+  std::int64_t tokens;
+};
+// Tokens: one, two and three tiles, more than a group of them. Rows: parts of a panel, more than a block of them.
+// k: part of a unit, several chunks and a part.
+constexpr Many k_many[] = {{{35, 5}, 16}, {{33, 17}, 17}, {{18, 35}, 40}, {{600, 1}, 9}, {{3, 1}, 530}};
 
 /// Where the f16 numbers of a block are.
 std::vector<std::uint64_t> half_offsets(DType dtype) {
@@ -209,9 +215,7 @@ TEST(Products, OfFewTokensAreThoseOfScalar) {
 TEST(Products, OfManyTokensRoundWeightsToBytesAndNoMore) {
   std::mt19937 random(21);
   each_block_format([&](const Isa& isa, const Format& format) {
-    for (const Shape& shape : k_shapes) compare_many(isa, format, shape, 9, Codes::ordinary, random);
-    for (const std::int64_t tokens : k_many) compare_many(isa, format, {35, 17}, tokens, Codes::ordinary, random);
-    compare_many(isa, format, {600, 1}, 17, Codes::ordinary, random);
+    for (const Many& many : k_many) compare_many(isa, format, many.shape, many.tokens, Codes::ordinary, random);
     compare_many(isa, format, {33, 5}, 12, Codes::extreme, random);
   });
 }
