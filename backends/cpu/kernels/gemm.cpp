@@ -10,8 +10,9 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
 // Tunables. Rows and elements of an f32 tile (k_tile_k a multiple of 256; rows * k * 4 bytes should fit half of a
-// second-level cache), rows and elements of a tile of codes (fits a first-level cache).
-constexpr std::int64_t k_tile_rows = 16, k_tile_k = 512;
+// second-level cache), tokens that meet them before the next ones (their activations should fit the other half), rows
+// and elements of a tile of codes (fits a first-level cache).
+constexpr std::int64_t k_tile_rows = 16, k_tile_k = 512, k_group_tokens = 48;
 constexpr int k_code_rows = 4;
 constexpr std::int64_t k_code_k = 2048;
 
@@ -85,18 +86,23 @@ SCF_INLINE void vector_rows(const GemmArgs& a, std::int64_t row, const float* x,
 
 // ---- f32 tiles -----------------------------------------------------------------------------------------------------
 
-/// rows x n weights as f32, times all tokens; adds to y unless `first`.
+/// Tokens [token, token + tokens).
+struct TokenRange {
+  std::int64_t token, tokens;
+};
+/// rows x n weights as f32, times some tokens; adds to y unless `begin` is 0.
 SCF_INLINE void multiply_tile(const GemmArgs& a, const float* tile, std::int64_t row, std::int64_t rows,
-                              std::int64_t begin, std::int64_t n, bool first) {
-  cover<k_tile_tokens>(rows, a.tokens, [&](auto R, std::int64_t r, auto T, std::int64_t t) {
+                              std::int64_t begin, std::int64_t n, TokenRange some) {
+  const bool first = begin == 0;
+  cover<k_tile_tokens>(rows, some.tokens, [&](auto R, std::int64_t r, auto T, std::int64_t t) {
     constexpr int nr = decltype(R)::value, nt = decltype(T)::value;
     const float *w[nr], *x[nt];
     for (int i = 0; i < nr; ++i) w[i] = tile + (r + i) * k_tile_k;
-    for (int i = 0; i < nt; ++i) x[i] = x_at(a, t + i) + begin;
+    for (int i = 0; i < nt; ++i) x[i] = x_at(a, some.token + t + i) + begin;
     float out[nr][nt];
     dot_tile<nr, nt>(w, x, n, out);
     for (int j = 0; j < nt; ++j) {
-      float* y = y_at(a, t + j) + row + r;
+      float* y = y_at(a, some.token + t + j) + row + r;
       for (int i = 0; i < nr; ++i) y[i] = first ? out[i][j] : y[i] + out[i][j];
     }
   });
@@ -105,13 +111,16 @@ SCF_INLINE void multiply_tile(const GemmArgs& a, const float* tile, std::int64_t
 template <void (*DECODE)(const std::byte*, float*, std::int64_t), std::uint64_t BLOCK, std::uint64_t BLOCK_BYTES>
 void gemm_tiles(const GemmArgs& a) {
   alignas(64) float tile[k_tile_rows * k_tile_k];
-  for (std::int64_t row = 0; row < a.rows; row += k_tile_rows) {
-    const std::int64_t rows = lesser(k_tile_rows, a.rows - row);
-    for (std::int64_t begin = 0; begin < a.k; begin += k_tile_k) {
-      const std::int64_t n = lesser(k_tile_k, a.k - begin);
-      const std::uint64_t at = static_cast<std::uint64_t>(begin) / BLOCK * BLOCK_BYTES;
-      for (std::int64_t r = 0; r < rows; ++r) DECODE(w_at(a, row + r) + at, tile + r * k_tile_k, n);
-      multiply_tile(a, tile, row, rows, begin, n, begin == 0);
+  for (std::int64_t token = 0; token < a.tokens; token += k_group_tokens) {
+    const TokenRange group{token, lesser(k_group_tokens, a.tokens - token)};
+    for (std::int64_t row = 0; row < a.rows; row += k_tile_rows) {
+      const std::int64_t rows = lesser(k_tile_rows, a.rows - row);
+      for (std::int64_t begin = 0; begin < a.k; begin += k_tile_k) {
+        const std::int64_t n = lesser(k_tile_k, a.k - begin);
+        const std::uint64_t at = static_cast<std::uint64_t>(begin) / BLOCK * BLOCK_BYTES;
+        for (std::int64_t r = 0; r < rows; ++r) DECODE(w_at(a, row + r) + at, tile + r * k_tile_k, n);
+        multiply_tile(a, tile, row, rows, begin, n, group);
+      }
     }
   }
 }

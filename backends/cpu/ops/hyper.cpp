@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t k_streams = 8; // most streams
 constexpr std::int64_t k_cell = 512;  // columns of one piece of work
+constexpr std::int64_t k_batch = 12;  // tokens whose gates a worker computes together
 
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
@@ -171,10 +172,10 @@ public:
     }
     normalise(m, squares);
   }
-  /// All of token t by one worker; m holds rows() + 1.
-  void whole(const Tensor& s, std::int64_t t, const Tensor& fn, float* m) const {
-    product(s.f32() + t * gemm_.k(), 1, {0, gemm_.k()}, fn, m);
-    normalise(m, m[rows()]);
+  /// All of tokens [t, t + count) by one worker, which reads `fn` once for them; m is [count, rows() + 1].
+  void whole(const Tensor& s, std::int64_t t, std::int64_t count, const Tensor& fn, float* m) const {
+    product(s.f32() + t * gemm_.k(), count, {0, gemm_.k()}, fn, m);
+    for (std::int64_t i = 0; i < count; ++i, m += rows() + 1) normalise(m, m[rows()]);
   }
 
 private:
@@ -219,9 +220,9 @@ public:
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &s = call.input(0), &fn = call.input(1);
     const std::int64_t tokens = s.dim(0), n = s.dim(1), width = s.dim(2);
-    float m[2 * k_streams + k_streams * k_streams + 1], gate[k_streams];
-    const auto mix = [&](std::int64_t t, Range cols, bool lead) {
-      gates_(m, call, t, gate, lead);
+    float m[k_batch * (2 * k_streams + k_streams * k_streams + 1)], gate[k_streams];
+    const auto mix = [&](const float* products, std::int64_t t, Range cols, bool lead) {
+      gates_(products, call, t, gate, lead);
       const Streams streams{n, 1, width};
       streams.mix(isa_, s.f32() + t * n * width, gate, nullptr, nullptr, call.output(0).f32_row(t), cols);
     };
@@ -232,14 +233,15 @@ public:
       const Range cols = worker.share(width, k_row_grain);
       for (std::int64_t t = 0; t < tokens; ++t) {
         product_.collect(partial, t, tokens, worker.count(), m);
-        mix(t, cols, worker.index() == 0);
+        mix(m, t, cols, worker.index() == 0);
       }
       return;
     }
     const Range mine = worker.share(tokens);
-    for (std::int64_t t = mine.begin; t < mine.end; ++t) {
-      product_.whole(s, t, fn, m);
-      mix(t, {0, width}, true);
+    for (std::int64_t t = mine.begin; t < mine.end; t += k_batch) {
+      const std::int64_t count = std::min(k_batch, mine.end - t);
+      product_.whole(s, t, count, fn, m);
+      for (std::int64_t i = 0; i < count; ++i) mix(m + i * (product_.rows() + 1), t + i, {0, width}, true);
     }
   }
 
