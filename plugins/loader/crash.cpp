@@ -11,6 +11,13 @@
 namespace seacliff::plugins {
 namespace {
 
+/// Sanitizers report crashes themselves, and better.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool k_sanitized = true;
+#else
+constexpr bool k_sanitized = false;
+#endif
+
 thread_local const char* t_plugin = nullptr;
 thread_local const char* t_entry = nullptr;
 
@@ -65,12 +72,11 @@ InPlugin::~InPlugin() {
 }
 
 void install_crash_reporter() {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  if (k_sanitized) return;
   struct sigaction action {};
   action.sa_sigaction = last_words;
   action.sa_flags = SA_SIGINFO | static_cast<int>(SA_RESETHAND);
   for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) sigaction(number, &action, nullptr);
-#endif
 }
 
 } // namespace seacliff::plugins
