@@ -1,4 +1,4 @@
-// y = x . w of many quantised tokens. Up to 512 tokens are packed for k_chunk elements of k and meet one panel of 32
+// y = x . w of many quantised tokens. Up to 256 tokens are packed for k_chunk elements of k and meet one panel of 32
 // weight rows after the other, each unpacked once for all of them; 16 panels keep their sums until k ends.
 #include "kernels/panels/products.hpp"
 

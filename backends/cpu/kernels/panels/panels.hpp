@@ -17,7 +17,7 @@ inline constexpr int k_panel_rows = 32, k_tile = 16; // rows of weights, tokens
 inline constexpr int k_chunk = 1024;                 // elements of k at once: a panel fits a first-level cache
 inline constexpr int k_units = k_chunk / 256;
 inline constexpr int k_rows_ahead = 8;    // of the row that is unpacked, prefetched
-inline constexpr int k_group_tiles = 32;  // tiles packed at once: together they fit a second-level cache
+inline constexpr int k_group_tiles = 16;  // tiles packed at once: together they fit a second-level cache
 inline constexpr int k_block_panels = 16; // panels that meet them before the next chunk of k
 
 /// 32 rows x k_chunk weights: value = scale * code, or code - 128 where the product wants unsigned bytes.
