@@ -110,13 +110,12 @@ template <int SUB> SCF_INLINE W32 spread(const std::int16_t* v) {
 /// Codes 64 i ... of the 256. Words may wrap on the way, the results fit.
 template <class Out> SCF_INLINE U16 requantise(B first, B second, const Recipe<Out>& recipe, int i) {
   constexpr int per_64 = 64 / Out::sub;
-  const W32 factor = spread<Out::sub>(recipe.factor + i * per_64),
-            offset = spread<Out::sub>(recipe.offset + i * per_64);
-  const W32 codes = join_codes(first, second);
-  const W32 even = Out::is_signed ? codes << 8 >> 8 : codes & 255;
-  const W32 odd = Out::is_signed ? codes >> 8 : (W32)((UW32)codes >> 8);
-  const UW32 low = (UW32)(even * factor + offset) >> 8;
-  return (U16)((W32)low | ((odd * factor + offset) & -256));
+  const auto factor = (UW32)spread<Out::sub>(recipe.factor + i * per_64);
+  const auto offset = (UW32)spread<Out::sub>(recipe.offset + i * per_64);
+  const auto codes = (UW32)join_codes(first, second);
+  const UW32 even = Out::is_signed ? (UW32)((W32)(codes << 8) >> 8) : codes & 255;
+  const UW32 odd = Out::is_signed ? (UW32)((W32)codes >> 8) : codes >> 8;
+  return (U16)((even * factor + offset) >> 8 | ((odd * factor + offset) & 0xff00));
 }
 
 /// n elements (256 at most) at `block` into 64-byte pieces `out[i][...]`.
