@@ -26,7 +26,6 @@ public:
   bool same_acts(const Gemm& other) const {
     return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1);
   }
-  std::uint64_t row_bytes() const { return row_bytes_; }
 
   /// y[token][row] for a rectangle; y is [tokens, y_stride] with column 0 = row 0. `first_row` is that of the matrix in
   /// the weight.

@@ -16,7 +16,6 @@ constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
 struct Sorted {
   std::int32_t *begin, *pair, *token;
-  std::int64_t used; // pairs with a valid expert
 };
 
 class MoeExperts final : public OpKernel {
@@ -85,10 +84,9 @@ private:
   Sorted sort(const Tensor& ids, std::int64_t pairs, const Parts& p, const Worker& worker) const {
     const bool alone = few(pairs);
     std::int32_t* base = p.sort + (alone ? sort_ints(pairs) * worker.index() : 0);
-    Sorted s{base, base + experts_ + 1, base + experts_ + 1 + pairs, 0};
+    const Sorted s{base, base + experts_ + 1, base + experts_ + 1 + pairs};
     if (alone || worker.index() == 0) count_and_place(ids.i32(), pairs, s);
     if (!alone) worker.barrier();
-    s.used = s.begin[experts_];
     return s;
   }
   void count_and_place(const std::int32_t* ids, std::int64_t pairs, const Sorted& s) const {
