@@ -1,0 +1,67 @@
+// An open device: the VkDevice, its queue, its pipelines, and the log of what was timed.
+#pragma once
+
+#include "instance.hpp"
+#include "pipelines.hpp"
+#include "profile.hpp"
+
+#include <mutex>
+#include <vector>
+
+namespace seacliff::vulkan {
+
+class Catalogue;
+
+/// The object behind a scf_device.
+class Device {
+public:
+  /// Throws Failure with what the driver says.
+  Device(Instance& instance, const Adapter& adapter);
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  ~Device();
+
+  const scf_host* host() const { return instance_.host(); }
+  Instance& instance() const { return instance_; }
+  const Adapter& adapter() const { return adapter_; }
+  const Caps& caps() const { return adapter_.caps; }
+  VkDevice handle() const { return handle_; }
+  const DeviceCalls& vk() const { return vk_; }
+  Pipelines& pipelines() { return *pipelines_; }
+  const Catalogue& catalogue() const { return *catalogue_; }
+  ProfileLog& profile() { return profile_; }
+
+  VkQueue queue() const { return queue_; }
+  /// Vulkan wants one thread at a time per VkQueue, and all queues of the ABI share one.
+  std::mutex& queue_lock() { return queue_lock_; }
+
+  static Device* of(scf_device* handle) { return reinterpret_cast<Device*>(handle); }
+
+private:
+  void create();
+
+  Instance& instance_;
+  const Adapter& adapter_;
+  VkDevice handle_ = VK_NULL_HANDLE;
+  DeviceCalls vk_;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  std::mutex queue_lock_;
+  std::unique_ptr<Pipelines> pipelines_;
+  std::unique_ptr<Catalogue> catalogue_;
+  ProfileLog profile_;
+};
+
+/// As sdk::guard; in validation mode a message of the layer is a failure of the call, too.
+template <typename Body> scf_status* guarded(Device* device, Body&& body) noexcept {
+  return sdk::guard(device->host(), [&] {
+    body();
+    device->instance().check_messages();
+  });
+}
+
+extern const scf_memory_api k_memory;
+extern const scf_program_api k_program;
+extern const scf_queue_api k_queue;
+extern const scf_profile_api k_profile;
+
+} // namespace seacliff::vulkan

@@ -1,0 +1,56 @@
+#include "emitter.hpp"
+
+#include "pipelines.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace seacliff::vulkan {
+
+Place Emitter::block(std::uint64_t bytes) {
+  recording_.blocks.push_back(bytes);
+  return {Place::Kind::block, static_cast<std::uint32_t>(recording_.blocks.size() - 1), 0};
+}
+
+Place Emitter::constants(std::span<const std::byte> bytes) {
+  constexpr std::size_t align = 16;
+  std::vector<std::byte>& all = recording_.constants;
+  for (std::size_t at = 0; at + bytes.size() <= all.size(); at += align)
+    if (std::memcmp(all.data() + at, bytes.data(), bytes.size()) == 0) return {Place::Kind::constants, 0, at};
+  all.resize((all.size() + align - 1) / align * align);
+  const std::size_t at = all.size();
+  all.insert(all.end(), bytes.begin(), bytes.end());
+  return {Place::Kind::constants, 0, at};
+}
+
+std::uint32_t Emitter::word(Count count) {
+  std::vector<Count>& counts = recording_.counts;
+  const auto known = std::find(counts.begin(), counts.end(), count);
+  const auto index = static_cast<std::uint32_t>(known - counts.begin());
+  if (known == counts.end()) counts.push_back(count);
+  return index * 4; // where it lies in the step's block, which begins with the counts
+}
+
+std::uint32_t Emitter::word(float value) { return std::bit_cast<std::uint32_t>(value); }
+
+void Emitter::add(Dispatch dispatch) {
+  assert(dispatch.at.size() <= PushBlock::k_addresses && dispatch.n.size() <= PushBlock::k_words);
+  dispatch.node = node_->id();
+  recording_.dispatches.push_back(std::move(dispatch));
+}
+
+Count count_of(const sdk::ValueView& value, std::uint32_t begin, std::uint32_t end) {
+  Count count;
+  for (std::uint32_t axis = begin; axis < end; ++axis) {
+    const auto dim = static_cast<std::uint64_t>(value.dim(axis));
+    count.most *= dim;
+    if (value.value->dim_sym[axis] != 0)
+      count.sym = value.value->dim_sym[axis];
+    else
+      count.factor *= dim;
+  }
+  return count;
+}
+
+} // namespace seacliff::vulkan

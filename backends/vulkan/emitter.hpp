@@ -1,0 +1,115 @@
+// How an op says what the device does for a node: dispatches with their operands, in order. What may run side by side
+// and where temporaries lie is found out behind it.
+#pragma once
+
+#include <seacliff/sdk/kernel.hpp>
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace seacliff::vulkan {
+
+/// A number that may depend on a symbol: factor * value of `sym`, the value of symbol 0 being 1.
+struct Count {
+  std::uint64_t factor = 1;
+  std::uint32_t sym = 0;
+  std::uint64_t most = 1; // at the symbol's maximum
+
+  bool operator==(const Count&) const = default;
+  Count operator*(std::uint64_t n) const { return {factor * n, sym, most * n}; }
+};
+constexpr Count fixed(std::uint64_t n) { return {n, 0, n}; }
+
+/// Where an operand lies. `offset` in bytes.
+struct Place {
+  enum class Kind : std::uint32_t { none, value, block, constants };
+  Kind kind = Kind::none;
+  std::uint32_t index = 0;
+  std::uint64_t offset = 0;
+
+  explicit operator bool() const { return kind != Kind::none; }
+  Place operator+(std::uint64_t bytes) const { return {kind, index, offset + bytes}; }
+};
+
+struct Use {
+  Place place;
+  bool writes = false; // else reads; what is read and written stands twice
+  bool reads = true;
+};
+inline Use reads(Place place) { return {place, false, true}; }
+inline Use writes(Place place) { return {place, true, false}; }
+inline Use updates(Place place) { return {place, true, true}; }
+
+/// Workgroups along one axis: ceil(count / per), not more than `most`.
+struct Extent {
+  Count count = fixed(1);
+  std::uint32_t per = 1;
+  std::uint32_t most = 0; // 0: the device's limit
+};
+
+/// One run of a shader.
+struct Dispatch {
+  std::string_view shader;
+  std::vector<std::uint32_t> constants; // specialisation; the first is the size of the workgroup
+  std::vector<Use> at;                  // in the order of Push.at
+  std::vector<std::uint32_t> n;         // in the order of Push.n
+  Extent groups[3];
+  std::uint32_t node = 0; // filled by the emitter
+};
+
+/// What a program is before it is planned.
+struct Recording {
+  std::vector<Dispatch> dispatches;
+  std::vector<std::uint64_t> blocks; // bytes of each private piece of scratch
+  std::vector<Count> counts;         // kept in the step's block
+  std::vector<std::byte> constants;  // kept there, too
+};
+
+/// What ops may count on of the device.
+struct Shape {
+  std::uint32_t subgroup = 32;
+  std::uint32_t most_groups_x = 65535;
+};
+
+class Emitter {
+public:
+  Emitter(Recording& recording, const Shape& shape) : recording_(recording), shape_(shape) {}
+  void begin(const sdk::NodeView& node) { node_ = &node; }
+
+  const sdk::NodeView& node() const { return *node_; }
+  const Shape& shape() const { return shape_; }
+  std::uint32_t subgroup() const { return shape_.subgroup; }
+
+  Place in(std::uint32_t i) const { return i < node_->n_in() ? place(node_->raw().in[i]) : Place{}; }
+  Place out(std::uint32_t i) const { return place(node_->raw().out[i]); }
+
+  /// A piece of scratch for this node.
+  Place block(std::uint64_t bytes);
+  Place floats(Count count) { return block(count.most * 4); }
+  /// Bytes that are the same in every step. Equal ones are kept once.
+  Place constants(std::span<const std::byte> bytes);
+  /// A number for the shader, as word of Push.n: count() in base.glsl reads it.
+  std::uint32_t word(Count count);
+  static std::uint32_t word(float value);
+
+  void add(Dispatch dispatch);
+
+private:
+  static Place place(std::uint32_t id) { return id == SCF_NONE ? Place{} : Place{Place::Kind::value, id, 0}; }
+
+  Recording& recording_;
+  Shape shape_;
+  const sdk::NodeView* node_ = nullptr;
+};
+
+/// Product of dimensions [begin, end) of a value.
+Count count_of(const sdk::ValueView& value, std::uint32_t begin, std::uint32_t end);
+inline Count elems_of(const sdk::ValueView& value) { return count_of(value, 0, value.rank()); }
+inline Count rows_of(const sdk::ValueView& value) { return count_of(value, 0, value.rank() - 1); }
+inline Count tokens_of(const sdk::ValueView& value) { return count_of(value, 0, 1); }
+inline std::uint32_t u32(std::int64_t n) { return static_cast<std::uint32_t>(n); }
+
+} // namespace seacliff::vulkan

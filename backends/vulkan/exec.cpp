@@ -1,0 +1,259 @@
+#include "exec.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace seacliff::vulkan {
+namespace {
+
+constexpr std::uint64_t k_indirect = std::uint64_t{1} << 63; // the rest is an offset in the step's block
+
+std::string quoted(const Value& value) { return "'" + value.name + "'"; }
+
+VkQueryPool make_times(Device& device, std::uint32_t count) {
+  VkQueryPoolCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
+  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+  info.queryCount = count;
+  VkQueryPool pool = VK_NULL_HANDLE;
+  check(device.vk().vkCreateQueryPool(device.handle(), &info, nullptr, &pool), "vkCreateQueryPool");
+  return pool;
+}
+
+std::vector<std::uint64_t> read_times(Device& device, VkQueryPool pool, std::uint32_t count) {
+  std::vector<std::uint64_t> ticks(count);
+  check(device.vk().vkGetQueryPoolResults(device.handle(), pool, 0, count, count * 8, ticks.data(), 8,
+                                          VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+        "vkGetQueryPoolResults");
+  const std::uint32_t bits = device.caps().timestamp_bits;
+  if (bits < 64)
+    for (std::uint64_t& tick : ticks) tick &= (std::uint64_t{1} << bits) - 1;
+  return ticks;
+}
+
+} // namespace
+
+Exec::Exec(Program& program, const scf_bindings& bindings)
+    : program_(program), device_(program.device()), bound_(program.values().size()), pool_(device_), done_(device_, 0),
+      symbols_(program.symbols().size()) {
+  bind(bindings);
+  slots_ = std::make_unique<Buffer>(device_, k_host_heap, k_slots * program.step().bytes, 0);
+  block_ = std::make_unique<Buffer>(device_, k_device_heap, program.step().bytes, 0);
+  const std::vector<std::byte>& constants = program.recording().constants;
+  for (std::uint64_t slot = 0; slot < k_slots; ++slot) {
+    std::byte* block = slots_->mapped() + slot * program.step().bytes;
+    std::memset(block, 0, program.step().bytes);
+    std::copy(constants.begin(), constants.end(), block + program.step().constants);
+  }
+  record();
+}
+
+Exec::~Exec() {
+  wait_for(steps_);
+  device_.profile().forget(this);
+  device_.vk().vkDestroyQueryPool(device_.handle(), times_, nullptr);
+}
+
+void Exec::bind(const scf_bindings& bindings) {
+  const std::vector<Value>& values = program_.values();
+  std::vector<bool> has(values.size());
+  for (std::uint64_t i = 0; i < bindings.n_items; ++i) {
+    const scf_binding& item = bindings.items[i];
+    if (item.value >= values.size())
+      throw sdk::Failure(SCF_INVALID_ARGUMENT, "a binding names no value of the segment");
+    if (item.slice.bytes < values[item.value].most_bytes())
+      throw sdk::Failure(SCF_INVALID_ARGUMENT, "the slice bound to " + quoted(values[item.value]) + " is too small");
+    if (item.slice.bytes != 0) bound_[item.value] = Buffer::address_of(item.slice);
+    has[item.value] = true;
+  }
+  for (std::size_t id = 0; id < values.size(); ++id)
+    if (values[id].used && !has[id] && (values[id].role == SCF_ROLE_WEIGHT || values[id].role == SCF_ROLE_STATE))
+      throw sdk::Failure(SCF_INVALID_ARGUMENT, "nothing is bound to " + quoted(values[id]));
+  if (bindings.scratch.bytes < program_.scratch_bytes())
+    throw sdk::Failure(SCF_INVALID_ARGUMENT, "the scratch bound is smaller than required",
+                       {{"need", static_cast<std::int64_t>(program_.scratch_bytes())},
+                        {"free", static_cast<std::int64_t>(bindings.scratch.bytes)}});
+  if (program_.scratch_bytes() != 0) scratch_ = Buffer::address_of(bindings.scratch);
+}
+
+/// An address, or where in the step's block it will stand.
+std::uint64_t Exec::resolve(const Place& place) const {
+  switch (place.kind) {
+  case Place::Kind::none: return 0;
+  case Place::Kind::block: return scratch_ + program_.block_offsets()[place.index] + place.offset;
+  case Place::Kind::constants: return block_->address() + program_.step().constants + place.offset;
+  case Place::Kind::value: break;
+  }
+  const Value& value = program_.values()[place.index];
+  if (value.role == SCF_ROLE_TEMP) return scratch_ + value.offset + place.offset;
+  if (value.role == SCF_ROLE_INPUT || value.role == SCF_ROLE_OUTPUT) return k_indirect | value.offset;
+  return bound_[place.index] + place.offset;
+}
+
+void Exec::record() {
+  const DeviceCalls& vk = device_.vk();
+  for (std::uint64_t slot = 0; slot < k_slots; ++slot) {
+    VkCommandBuffer commands = tell_[slot] = pool_.make();
+    begin(device_, commands);
+    full_barrier(device_, commands); // steps of a queue run in order
+    const VkBufferCopy region{slots_->start() + slot * program_.step().bytes, block_->start(), program_.step().bytes};
+    vk.vkCmdCopyBuffer(commands, slots_->handle(), block_->handle(), 1, &region);
+    full_barrier(device_, commands);
+    end(device_, commands);
+  }
+  replay_ = pool_.make();
+  begin(device_, replay_);
+  record_launches(replay_, VK_NULL_HANDLE);
+  end(device_, replay_);
+}
+
+void Exec::record_times() {
+  const auto count = static_cast<std::uint32_t>(program_.launches().size() + 1);
+  times_ = make_times(device_, count);
+  timed_ = pool_.make();
+  begin(device_, timed_);
+  device_.vk().vkCmdResetQueryPool(timed_, times_, 0, count);
+  record_launches(timed_, times_);
+  end(device_, timed_);
+}
+
+/// `times`: timestamps before the first launch and behind each; VK_NULL_HANDLE: none.
+void Exec::record_launches(VkCommandBuffer commands, VkQueryPool times) {
+  const DeviceCalls& vk = device_.vk();
+  const auto stamp = [&](std::uint32_t query) {
+    if (times != VK_NULL_HANDLE) vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times, query);
+  };
+  stamp(0);
+  VkPipeline current = VK_NULL_HANDLE;
+  std::uint32_t level = 0, query = 0;
+  for (const Launch& launch : program_.launches()) {
+    if (launch.level != level) level_barrier(device_, commands);
+    level = launch.level;
+    if (launch.pipeline != current) vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, launch.pipeline);
+    current = launch.pipeline;
+    PushBlock push{};
+    push.step = block_->address();
+    for (std::size_t i = 0; i < launch.dispatch.at.size(); ++i) push.at[i] = resolve(launch.dispatch.at[i].place);
+    std::copy(launch.dispatch.n.begin(), launch.dispatch.n.end(), push.n);
+    vk.vkCmdPushConstants(commands, device_.pipelines().layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
+    if (launch.grid != 0) {
+      vk.vkCmdDispatchIndirect(commands, block_->handle(), block_->start() + launch.grid);
+    } else {
+      std::uint32_t groups[3];
+      for (int axis = 0; axis < 3; ++axis)
+        groups[axis] = program_.groups(launch, axis, launch.dispatch.groups[axis].count.factor);
+      vk.vkCmdDispatch(commands, groups[0], groups[1], groups[2]);
+    }
+    stamp(++query);
+  }
+  host_barrier(device_, commands);
+}
+
+std::int64_t Exec::value_of(const Symbol& symbol, const scf_submit& step) const {
+  for (std::uint64_t i = 0; i < step.n_dims; ++i) {
+    if (step.dims[i].sym != symbol.sym) continue;
+    if (step.dims[i].value < 0 || step.dims[i].value > symbol.most)
+      throw sdk::Failure(SCF_INVALID_ARGUMENT, "symbol " + std::to_string(symbol.sym) + " is outside its range");
+    return step.dims[i].value;
+  }
+  throw sdk::Failure(SCF_INVALID_ARGUMENT, "symbol " + std::to_string(symbol.sym) + " has no value");
+}
+
+void Exec::fill(std::byte* block, const scf_submit& step) {
+  const std::vector<Symbol>& symbols = program_.symbols();
+  for (std::size_t i = 0; i < symbols.size(); ++i) symbols_[i] = value_of(symbols[i], step);
+  const auto now = [&](const Count& count) -> std::uint64_t {
+    for (std::size_t i = 0; i < symbols.size(); ++i)
+      if (symbols[i].sym == count.sym) return count.factor * static_cast<std::uint64_t>(symbols_[i]);
+    return count.factor;
+  };
+  const auto put = [&](std::uint64_t offset, auto number) { std::memcpy(block + offset, &number, sizeof number); };
+
+  const std::vector<Count>& counts = program_.recording().counts;
+  for (std::size_t i = 0; i < counts.size(); ++i) put(i * 4, static_cast<std::uint32_t>(now(counts[i])));
+  const std::vector<Value>& values = program_.values();
+  std::vector<bool> has(values.size());
+  for (std::uint64_t i = 0; i < step.n_io; ++i) {
+    const scf_binding& io = step.io[i];
+    const bool known = io.value < values.size() &&
+                       (values[io.value].role == SCF_ROLE_INPUT || values[io.value].role == SCF_ROLE_OUTPUT);
+    if (!known) throw sdk::Failure(SCF_INVALID_ARGUMENT, "a step binds a value that is neither input nor output");
+    const Value& value = values[io.value];
+    if (!value.used) continue;
+    if (io.slice.bytes < now(value.rows) * value.row_bytes)
+      throw sdk::Failure(SCF_INVALID_ARGUMENT, "the slice bound to " + quoted(value) + " is too small");
+    put(value.offset, io.slice.bytes != 0 ? Buffer::address_of(io.slice) : std::uint64_t{0});
+    has[io.value] = true;
+  }
+  for (std::size_t id = 0; id < values.size(); ++id) {
+    const bool io = values[id].role == SCF_ROLE_INPUT || values[id].role == SCF_ROLE_OUTPUT;
+    if (io && values[id].used && !has[id])
+      throw sdk::Failure(SCF_INVALID_ARGUMENT, "nothing is bound to " + quoted(values[id]));
+  }
+  for (const Launch& launch : program_.launches())
+    for (int axis = 0; launch.grid != 0 && axis < 3; ++axis)
+      put(launch.grid + static_cast<std::uint64_t>(axis) * 4,
+          program_.groups(launch, axis, now(launch.dispatch.groups[axis].count)));
+}
+
+void Exec::run(const scf_submit& step) {
+  const std::uint32_t granularity = device_.profile().granularity();
+  if (steps_ >= k_slots) wait_for(steps_ + 1 - k_slots); // whoever used the slot has gone
+  const std::uint64_t slot = steps_ % k_slots;
+  fill(slots_->mapped() + slot * program_.step().bytes, step);
+  if (granularity != SCF_PROFILE_OFF) {
+    collect_times();
+    if (timed_ == VK_NULL_HANDLE) record_times();
+  }
+  const VkCommandBuffer commands[] = {tell_[slot], granularity != SCF_PROFILE_OFF ? timed_ : replay_};
+  submit(device_, step, commands, done_, steps_ + 1);
+  ++steps_;
+  if (granularity == SCF_PROFILE_OFF) return;
+  timing_ = granularity;
+  device_.profile().expect(this);
+}
+
+void Exec::wait_for(std::uint64_t step) {
+  const sdk::Status lost(device_.host(), done_.wait(step, ~std::uint64_t{0})); // later calls say it again
+}
+
+void Exec::collect_times() {
+  if (timing_ == SCF_PROFILE_OFF) return;
+  const std::uint32_t granularity = std::exchange(timing_, std::uint32_t{SCF_PROFILE_OFF});
+  device_.profile().forget(this);
+  wait_for(steps_);
+  const std::vector<Launch>& launches = program_.launches();
+  if (launches.empty()) return;
+  const auto ticks = read_times(device_, times_, static_cast<std::uint32_t>(launches.size() + 1));
+  if (granularity == SCF_PROFILE_PROGRAM) {
+    std::uint32_t first = ~0u, last = 0;
+    for (const Launch& launch : launches) {
+      first = std::min(first, launch.dispatch.node);
+      last = std::max(last, launch.dispatch.node);
+    }
+    device_.profile().add({this, first, last - first + 1, ticks.front(), std::max(ticks.front(), ticks.back()), 0});
+    return;
+  }
+  for (std::size_t i = 0; i < launches.size(); ++i)
+    device_.profile().add(
+        {this, launches[i].dispatch.node, 1, ticks[i], std::max(ticks[i], ticks[i + 1]), launches[i].weight_bytes});
+}
+
+std::uint64_t timestamp_now(Device& device) {
+  CommandPool pool(device);
+  Sema done(device, 0);
+  const VkQueryPool times = make_times(device, 1);
+  const VkCommandBuffer commands = pool.make();
+  begin(device, commands);
+  device.vk().vkCmdResetQueryPool(commands, times, 0, 1);
+  device.vk().vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times, 0);
+  end(device, commands);
+  const scf_submit nothing{};
+  submit(device, nothing, {&commands, 1}, done, 1);
+  const sdk::Status lost(device.host(), done.wait(1, ~std::uint64_t{0}));
+  const std::uint64_t ticks = lost.ok() ? read_times(device, times, 1).front() : 0;
+  device.vk().vkDestroyQueryPool(device.handle(), times, nullptr);
+  return ticks;
+}
+
+} // namespace seacliff::vulkan

@@ -1,0 +1,63 @@
+// A program with its memory bound: recorded once, replayed by every step.
+#pragma once
+
+#include "commands.hpp"
+#include "memory.hpp"
+#include "program.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace seacliff::vulkan {
+
+/// The object behind a scf_exec. Throws Failure(invalid_argument) that names a WEIGHT or STATE without a binding, or a
+/// slice that is too small.
+class Exec {
+public:
+  Exec(Program& program, const scf_bindings& bindings);
+  Exec(const Exec&) = delete;
+  Exec& operator=(const Exec&) = delete;
+  ~Exec();
+
+  /// Tells the device this step's symbols and addresses, and submits. Throws Failure that names what is missing or too
+  /// small; then nothing was submitted.
+  void run(const scf_submit& step);
+  /// Waits for the last run that was timed and writes it to the device's log.
+  void collect_times();
+
+  static Exec* of(scf_exec* handle) { return reinterpret_cast<Exec*>(handle); }
+  scf_exec* as_handle() { return reinterpret_cast<scf_exec*>(this); }
+
+private:
+  static constexpr std::uint64_t k_slots = 4; // steps that may be on their way at once
+
+  void bind(const scf_bindings& bindings);
+  void record();
+  void record_launches(VkCommandBuffer commands, VkQueryPool times);
+  void record_times();
+  std::uint64_t resolve(const Place& place) const;
+  void fill(std::byte* block, const scf_submit& step);
+  std::int64_t value_of(const Symbol& symbol, const scf_submit& step) const;
+  void wait_for(std::uint64_t step);
+
+  Program& program_;
+  Device& device_;
+  std::vector<std::uint64_t> bound_; // by value: addresses of WEIGHT and STATE
+  std::uint64_t scratch_ = 0;        // address
+  std::unique_ptr<Buffer> slots_;    // the host's side of the step's block, k_slots times
+  std::unique_ptr<Buffer> block_;    // the device's
+  CommandPool pool_;
+  VkCommandBuffer tell_[k_slots] = {}; // slot to block
+  VkCommandBuffer replay_ = VK_NULL_HANDLE;
+  VkCommandBuffer timed_ = VK_NULL_HANDLE; // the same with timestamps between the launches, made when first asked for
+  VkQueryPool times_ = VK_NULL_HANDLE;
+  std::uint32_t timing_ = SCF_PROFILE_OFF; // granularity of the run whose times are not collected yet
+  Sema done_;
+  std::uint64_t steps_ = 0;
+  std::vector<std::int64_t> symbols_; // of this step, as program_.symbols()
+};
+
+/// The device's clock, read by an empty submit.
+std::uint64_t timestamp_now(Device& device);
+
+} // namespace seacliff::vulkan

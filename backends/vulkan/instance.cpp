@@ -1,0 +1,171 @@
+#include "instance.hpp"
+
+#include <seacliff/sdk/table.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace seacliff::vulkan {
+namespace {
+
+constexpr const char* k_layer = "VK_LAYER_KHRONOS_validation";
+
+constexpr sdk::OptionSpec k_options[] = {
+    {"validation", "1: the validation layer watches, what it finds is an error"},
+    {"staging", "1: device memory is never mapped, even where it could be"},
+    {"cache", "folder of the pipeline cache, or off"},
+};
+
+VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
+                                          const VkDebugUtilsMessengerCallbackDataEXT* data, void* user) {
+  static_cast<Instance*>(user)->note_message(data->pMessage != nullptr ? data->pMessage : "no text");
+  return VK_FALSE;
+}
+
+VkDebugUtilsMessengerCreateInfoEXT messenger_info(Instance* instance) {
+  VkDebugUtilsMessengerCreateInfoEXT info{};
+  info.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT;
+  info.messageSeverity =
+      VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
+  info.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT;
+  info.pfnUserCallback = on_message;
+  info.pUserData = instance;
+  return info;
+}
+
+bool has_layer(const Driver& driver) {
+  std::uint32_t count = 0;
+  check(driver.vkEnumerateInstanceLayerProperties(&count, nullptr), "vkEnumerateInstanceLayerProperties");
+  std::vector<VkLayerProperties> layers(count);
+  check(driver.vkEnumerateInstanceLayerProperties(&count, layers.data()), "vkEnumerateInstanceLayerProperties");
+  return std::any_of(layers.begin(), layers.end(),
+                     [](const VkLayerProperties& layer) { return std::strcmp(layer.layerName, k_layer) == 0; });
+}
+
+} // namespace
+
+Settings read_settings(const scf_kv* pairs, std::uint32_t count) {
+  const sdk::Options options(pairs, count, k_options);
+  const auto flag = [&](std::string_view key) {
+    const std::int64_t value = options.get_int(key);
+    if (value != 0 && value != 1)
+      throw sdk::Failure(SCF_INVALID_ARGUMENT, "option '" + std::string(key) + "' must be 0 or 1");
+    return value != 0;
+  };
+  Settings settings;
+  settings.validation = flag("validation");
+  settings.staging = flag("staging");
+  settings.cache = options.get_string("cache");
+  return settings;
+}
+
+Instance::Instance(const scf_host* host, Settings settings)
+    : host_(sdk::read_struct(host)), settings_(std::move(settings)) {}
+
+Instance::~Instance() {
+  if (messenger_ != VK_NULL_HANDLE) vk_.vkDestroyDebugUtilsMessengerEXT(handle_, messenger_, nullptr);
+  if (handle_ != VK_NULL_HANDLE) vk_.vkDestroyInstance(handle_, nullptr);
+}
+
+std::span<const Adapter> Instance::adapters() {
+  std::call_once(started_, [this] { start(); });
+  return adapters_;
+}
+
+void Instance::start() {
+  try {
+    driver_ = std::make_unique<Driver>();
+    create();
+    find_adapters();
+  } catch (const sdk::Failure& failure) {
+    if (settings_.validation) throw; // asked for, so its lack is no detail
+    log(SCF_LOG_INFO, "no device: " + failure.message());
+  }
+}
+
+void Instance::create() {
+  std::uint32_t version = 0;
+  check(driver_->vkEnumerateInstanceVersion(&version), "vkEnumerateInstanceVersion");
+  if (version < VK_API_VERSION_1_2) throw sdk::Failure(SCF_UNAVAILABLE, "the Vulkan loader is older than 1.2");
+
+  VkApplicationInfo application{};
+  application.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
+  application.pApplicationName = "seacliff";
+  application.apiVersion = std::min<std::uint32_t>(version, VK_API_VERSION_1_3);
+  VkInstanceCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
+  info.pApplicationInfo = &application;
+  const char* const layers[] = {k_layer};
+  const char* const extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
+  const VkDebugUtilsMessengerCreateInfoEXT messenger = messenger_info(this);
+  if (settings_.validation) {
+    if (!has_layer(*driver_))
+      throw sdk::Failure(SCF_UNAVAILABLE, "the Vulkan validation layer is not installed",
+                         {{"mend", std::string("install vulkan-validationlayers")}});
+    info.enabledLayerCount = 1;
+    info.ppEnabledLayerNames = layers;
+    info.enabledExtensionCount = 1;
+    info.ppEnabledExtensionNames = extensions;
+    info.pNext = &messenger;
+  }
+  check(driver_->vkCreateInstance(&info, nullptr, &handle_), "vkCreateInstance");
+  vk_.load(*driver_, handle_);
+  if (settings_.validation)
+    check(vk_.vkCreateDebugUtilsMessengerEXT(handle_, &messenger, nullptr, &messenger_),
+          "vkCreateDebugUtilsMessengerEXT");
+}
+
+void Instance::find_adapters() {
+  std::uint32_t count = 0;
+  check(vk_.vkEnumeratePhysicalDevices(handle_, &count, nullptr), "vkEnumeratePhysicalDevices");
+  std::vector<VkPhysicalDevice> physical(count);
+  check(vk_.vkEnumeratePhysicalDevices(handle_, &count, physical.data()), "vkEnumeratePhysicalDevices");
+  physical.resize(count);
+  for (VkPhysicalDevice device : physical) {
+    Adapter adapter = describe_adapter(*this, device);
+    // Two drivers may show one GPU: the second is another device to choose.
+    const std::string id = adapter.desc.id;
+    const auto taken = [&] {
+      return std::any_of(adapters_.begin(), adapters_.end(),
+                         [&](const Adapter& other) { return other.desc.id == adapter.desc.id; });
+    };
+    for (int n = 2; taken(); ++n) adapter.desc.id = id + "-" + std::to_string(n);
+    adapters_.push_back(std::move(adapter));
+  }
+}
+
+std::uint64_t Instance::heap_budget(const Adapter& adapter, std::uint32_t memory_type) const {
+  const std::uint32_t heap = adapter.memory.memoryTypes[memory_type].heapIndex;
+  const std::uint64_t total = adapter.memory.memoryHeaps[heap].size;
+  if (!adapter.caps.memory_budget) return total;
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{};
+  budget.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT;
+  VkPhysicalDeviceMemoryProperties2 properties{};
+  properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2;
+  properties.pNext = &budget;
+  vk_.vkGetPhysicalDeviceMemoryProperties2(adapter.physical, &properties);
+  const std::uint64_t allowed = budget.heapBudget[heap], used = budget.heapUsage[heap];
+  return std::min(total, allowed > used ? allowed - used : 0);
+}
+
+void Instance::log(std::uint32_t level, std::string_view message) const {
+  if (host_.log != nullptr && host_.log_level != nullptr && *host_.log_level >= level)
+    host_.log(host_.ctx, level, sdk::str("vulkan"), sdk::str(message));
+}
+
+void Instance::note_message(std::string_view text) {
+  log(SCF_LOG_ERROR, text);
+  const std::lock_guard lock(message_lock_);
+  if (!message_) message_ = std::string(text);
+}
+
+void Instance::check_messages() {
+  if (!settings_.validation) return;
+  const std::lock_guard lock(message_lock_);
+  if (!message_) return;
+  const std::string text = "the Vulkan validation layer: " + *message_;
+  message_.reset();
+  throw sdk::Failure(SCF_INTERNAL, text);
+}
+
+} // namespace seacliff::vulkan

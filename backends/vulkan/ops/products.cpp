@@ -1,0 +1,128 @@
+#include "products.hpp"
+
+#include <seacliff/sdk/blocks.hpp>
+
+namespace seacliff::vulkan {
+namespace {
+
+constexpr std::uint32_t k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
+constexpr std::uint32_t k_sort_threads = 256;
+constexpr std::uint32_t k_most_experts = 1023; // what expert_sort.comp keeps in shared memory, less one
+
+/// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
+std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
+
+std::vector<Use> operands(Emitter& emitter, const Product& p) {
+  return {reads(p.x), reads(p.w), writes(p.y), reads(p.ids), reads(grid_of(emitter, p.format))};
+}
+
+void emit_few(Emitter& emitter, const Product& p) {
+  const std::uint32_t each = rows_each(p.n);
+  const std::uint32_t at_once = p.mode == Product::Mode::one ? rows_at_once(p.rows) : 1;
+  Dispatch d;
+  d.shader = "matvec";
+  d.constants = {k_row_groups * emitter.subgroup(),  format_word(p.format), each, at_once,
+                 static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
+  d.at = operands(emitter, p);
+  d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices};
+  d.groups[0] = {fixed(p.n), each * k_row_groups};
+  d.groups[1] = {p.rows, at_once};
+  emitter.add(std::move(d));
+}
+
+void emit_tiles(Emitter& emitter, const Product& p) {
+  const bool grouped = p.mode == Product::Mode::grouped;
+  const Count rows = grouped ? Count{p.rows.factor / p.matrices, p.rows.sym, p.rows.most / p.matrices} : p.rows;
+  Dispatch d;
+  d.shader = "matmul";
+  d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
+  d.at = operands(emitter, p);
+  d.n = {p.k, p.n, emitter.word(rows), p.share, p.matrices};
+  d.groups[0] = {fixed(p.n), k_tile};
+  d.groups[1] = {rows, k_tile};
+  d.groups[2] = {fixed(grouped ? p.matrices : 1)};
+  emitter.add(std::move(d));
+}
+
+} // namespace
+
+std::uint32_t rows_each(std::uint32_t n) { return n >= 1024 ? 2 : 1; }
+
+Place grid_of(Emitter& emitter, DType format) {
+  return format == DType::iq2_xxs ? emitter.constants(std::as_bytes(std::span(blocks::iq2xxs_grid))) : Place{};
+}
+
+Product product_of(const Emitter& emitter, Place x, std::uint32_t w, Place y, Count rows) {
+  const sdk::ValueView weight = emitter.node().in(w);
+  Product p;
+  p.x = x;
+  p.w = emitter.in(w);
+  p.y = y;
+  p.format = weight.dtype();
+  p.k = u32(weight.cols());
+  p.n = u32(weight.rows());
+  p.rows = rows;
+  return p;
+}
+
+void emit_product(Emitter& emitter, const Product& product) {
+  const Count sets = product.mode == Product::Mode::one ? product.rows : fixed(product.rows.most / product.matrices);
+  if (product.mode == Product::Mode::by_id) {
+    if (is_few(fixed(product.rows.most / product.share)) || product.matrices > k_most_experts)
+      return emit_few(emitter, product);
+    return emit_product_by_list(emitter, product,
+                                emit_expert_list(emitter, product.ids, product.rows, product.matrices));
+  }
+  is_few(sets) ? emit_few(emitter, product) : emit_tiles(emitter, product);
+}
+
+ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint32_t experts) {
+  ExpertList list;
+  list.most_tiles =
+      u32(static_cast<std::int64_t>(pairs.most / k_tile + std::min<std::uint64_t>(experts + 1, pairs.most)));
+  list.order = emitter.block(pairs.most * 4);
+  list.tiles = emitter.block(std::uint64_t{list.most_tiles} * 12);
+  Dispatch d;
+  d.shader = "expert_sort";
+  d.constants = {k_sort_threads};
+  d.at = {reads(ids), writes(list.order), writes(list.tiles)};
+  d.n = {emitter.word(pairs), experts, list.most_tiles};
+  emitter.add(std::move(d));
+  return list;
+}
+
+void emit_product_by_list(Emitter& emitter, const Product& p, const ExpertList& list) {
+  Dispatch d;
+  d.shader = "matmul";
+  d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
+  d.at = {reads(p.x), reads(p.w), writes(p.y), reads(list.order), reads(grid_of(emitter, p.format)), reads(list.tiles)};
+  d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices};
+  d.groups[0] = {fixed(p.n), k_tile};
+  d.groups[1] = {fixed(list.most_tiles)};
+  emitter.add(std::move(d));
+}
+
+sdk::Claim with_weights(const sdk::NodeView& node, std::initializer_list<std::uint32_t> inputs) {
+  for (const std::uint32_t i : inputs) {
+    const sdk::ValueView w = node.in(i);
+    if (w && w.dtype() == DType::i32) return sdk::Claim::no("no kernel for weights that are integers");
+  }
+  return sdk::Claim::ok();
+}
+
+sdk::Claim with_states(const sdk::NodeView& node, std::initializer_list<std::uint32_t> inputs) {
+  for (const std::uint32_t i : inputs) {
+    const sdk::ValueView state = node.in(i);
+    if (state && state.dtype() != DType::f32 && state.dtype() != DType::f16)
+      return sdk::Claim::no("state is neither f32 nor f16");
+  }
+  return sdk::Claim::ok();
+}
+
+sdk::Claim all_of(std::initializer_list<sdk::Claim> claims) {
+  for (const sdk::Claim& claim : claims)
+    if (claim.level == SCF_CLAIM_NO) return claim;
+  return sdk::Claim::ok();
+}
+
+} // namespace seacliff::vulkan

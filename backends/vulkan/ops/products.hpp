@@ -1,0 +1,56 @@
+// Products with weights, shared by the ops that are or contain one.
+#pragma once
+
+#include "emitter.hpp"
+
+namespace seacliff::vulkan {
+
+/// y[r] = w[matrix of r]·x[r / share] for all rows r of y.
+struct Product {
+  enum class Mode : std::uint32_t { one = 0, by_id = 1, grouped = 2 };
+
+  Place x, w, y;
+  DType format = DType::f32;
+  std::uint32_t k = 0, n = 0; // columns and rows of one matrix
+  Count rows;                 // of y
+  std::uint32_t share = 1;    // rows of y that have the same row of x
+  Mode mode = Mode::one;      // by_id: the matrix is ids[r]; grouped: it is r mod matrices
+  std::uint32_t matrices = 1;
+  Place ids;
+};
+
+/// The product of x with weight input `w` of the node, one matrix for all.
+Product product_of(const Emitter& emitter, Place x, std::uint32_t w, Place y, Count rows);
+
+/// The fastest way for this many rows.
+void emit_product(Emitter& emitter, const Product& product);
+
+/// So few rows that weights are better read once for all of them than through tiles.
+inline bool is_few(Count rows) { return rows.most <= 8; }
+
+/// Pairs of token and slot in the order of their experts, for products by tiles.
+struct ExpertList {
+  Place order, tiles;
+  std::uint32_t most_tiles = 0;
+};
+ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint32_t experts);
+void emit_product_by_list(Emitter& emitter, const Product& product, const ExpertList& list);
+
+/// What weights of this format need besides themselves; none for most.
+Place grid_of(Emitter& emitter, DType format);
+/// What products tell their pipelines: the format, and whether rows are whole chunks of 16.
+inline std::uint32_t format_word(DType format) { return static_cast<std::uint32_t>(format); }
+inline std::uint32_t is_aligned(std::uint32_t k) { return k % 16 == 0 ? 1 : 0; }
+
+/// Rows of weights that one workgroup of the kernels for few rows makes.
+inline constexpr std::uint32_t k_row_groups = 4; // subgroups of a workgroup
+std::uint32_t rows_each(std::uint32_t n);        // rows of a subgroup
+
+/// NO unless the inputs, where present, are weights in a format with a kernel.
+sdk::Claim with_weights(const sdk::NodeView& node, std::initializer_list<std::uint32_t> inputs);
+/// NO unless the inputs, where present, are f32 or f16.
+sdk::Claim with_states(const sdk::NodeView& node, std::initializer_list<std::uint32_t> inputs);
+/// The first NO.
+sdk::Claim all_of(std::initializer_list<sdk::Claim> claims);
+
+} // namespace seacliff::vulkan

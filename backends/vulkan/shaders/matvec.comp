@@ -1,0 +1,50 @@
+// Products of few rows with weights: a subgroup has ROWS rows of the matrix, each decoded once for TOKENS rows of x.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "base.glsl"
+#include "weights.glsl"
+
+layout(constant_id = 1) const uint FORMAT = 0;
+layout(constant_id = 2) const uint ROWS = 1;
+layout(constant_id = 3) const uint TOKENS = 1;
+layout(constant_id = 4) const uint MODE = 0; // which matrix a row of y has: 0 the only one, 1 that of ids, 2 row mod G
+layout(constant_id = 5) const bool ALIGNED = false;
+
+// at: x[.,K], w[.,N,K], y[.,N], ids, grid.
+void main() {
+  const uint k = number(0), n = number(1), rows = count(2), share = number(3), matrices = number(4);
+  const uint first = (gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID) * ROWS, row = gl_WorkGroupID.y * TOKENS;
+  const uint64_t x = at(0), y = at(2), grid = at(4), stride = row_bytes(FORMAT, k);
+  if (first >= n) return;
+
+  // TOKENS is 1 unless there is one matrix for all.
+  uint matrix = 0;
+  bool known = true;
+  if (MODE == 1) {
+    const int id = InInts(at(3)).v[row];
+    known = id >= 0 && uint(id) < matrices;
+    matrix = known ? uint(id) : 0;
+  } else if (MODE == 2) {
+    matrix = row % matrices;
+  }
+  const uint64_t w = at(1) + uint64_t(matrix) * uint64_t(n) * stride;
+
+  float sums[ROWS * TOKENS];
+  [[unroll]] for (uint i = 0; i < ROWS * TOKENS; ++i) sums[i] = 0.0;
+  const uint chunks = known ? (k + 15u) / 16u : 0u;
+  for (uint c = gl_SubgroupInvocationID; c < chunks; c += gl_SubgroupSize) {
+    Chunk xs[TOKENS];
+    [[unroll]] for (uint t = 0; t < TOKENS; ++t)
+      xs[t] = float_chunk(ALIGNED, floats(x, uint64_t(min(row + t, rows - 1u) / share) * k), c, k);
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+      const Chunk ws = weight_chunk(FORMAT, ALIGNED, w + uint64_t(min(first + r, n - 1u)) * stride, c, k, grid);
+      [[unroll]] for (uint t = 0; t < TOKENS; ++t) sums[r * TOKENS + t] += chunk_dot(ws, xs[t]);
+    }
+  }
+  [[unroll]] for (uint r = 0; r < ROWS; ++r)
+    [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
+      const float sum = subgroupAdd(sums[r * TOKENS + t]);
+      if (gl_SubgroupInvocationID == 0 && first + r < n && row + t < rows)
+        Floats(floats(y, uint64_t(row + t) * n)).v[first + r] = sum;
+    }
+}
