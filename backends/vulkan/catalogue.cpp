@@ -8,7 +8,8 @@
 namespace seacliff::vulkan {
 namespace {
 
-constexpr std::span<const OpEntry> (*k_families[])() = {linear_ops};
+constexpr std::span<const OpEntry> (*k_families[])() = {
+    attention_ops, compress_ops, elementwise_ops, expert_ops, hyper_ops, index_ops, linear_ops, row_ops, route_ops};
 
 /// Empty, or why no kernel may be asked about this node.
 std::string foreign_operand(const scf_graph_view& graph, const scf_node& node, std::uint32_t id) {

@@ -24,6 +24,11 @@ Device::~Device() {
   vk_.vkDestroyDevice(handle_, nullptr);
 }
 
+void Device::drain() noexcept {
+  const std::lock_guard lock(queue_lock_);
+  vk_.vkQueueWaitIdle(queue_); // a lost device is told by what is submitted next
+}
+
 void Device::create() {
   const Caps& caps = adapter_.caps;
   const bool core_sizes = adapter_.properties.apiVersion >= VK_API_VERSION_1_3;

@@ -34,6 +34,9 @@ public:
   VkQueue queue() const { return queue_; }
   /// Vulkan wants one thread at a time per VkQueue, and all queues of the ABI share one.
   std::mutex& queue_lock() { return queue_lock_; }
+  /// Waits until the driver is done with all that was submitted, its own bookkeeping too: some drivers still look at a
+  /// semaphore when they have already signalled it.
+  void drain() noexcept;
 
   static Device* of(scf_device* handle) { return reinterpret_cast<Device*>(handle); }
 

@@ -35,6 +35,7 @@ namespace seacliff::vulkan {
   X(vkDeviceWaitIdle)                                                                                                  \
   X(vkGetDeviceQueue)                                                                                                  \
   X(vkQueueSubmit)                                                                                                     \
+  X(vkQueueWaitIdle)                                                                                                   \
   X(vkAllocateMemory)                                                                                                  \
   X(vkFreeMemory)                                                                                                      \
   X(vkMapMemory)                                                                                                       \

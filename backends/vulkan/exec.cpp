@@ -49,7 +49,7 @@ Exec::Exec(Program& program, const scf_bindings& bindings)
 }
 
 Exec::~Exec() {
-  wait_for(steps_);
+  device_.drain();
   device_.profile().forget(this);
   device_.vk().vkDestroyQueryPool(device_.handle(), times_, nullptr);
 }

@@ -67,9 +67,36 @@ Instance::~Instance() {
   if (handle_ != VK_NULL_HANDLE) vk_.vkDestroyInstance(handle_, nullptr);
 }
 
-std::span<const Adapter> Instance::adapters() {
+std::span<const Adapter> Instance::described() {
+  std::call_once(described_once_, [this] {
+    if (settings_.validation) {
+      start_once();
+      described_ = adapters_;
+      return;
+    }
+    static std::mutex lock;
+    static std::optional<std::vector<Adapter>> known[2]; // by Settings::staging; lock
+    const std::lock_guard guard(lock);
+    auto& said = known[settings_.staging ? 1 : 0];
+    if (!said) {
+      start_once();
+      said = adapters_;
+      for (Adapter& adapter : *said) adapter.physical = VK_NULL_HANDLE; // that one is this instance's
+    }
+    described_ = *said;
+  });
+  return described_;
+}
+
+const Adapter* Instance::find(std::string_view id) {
+  start_once();
+  const auto found =
+      std::find_if(adapters_.begin(), adapters_.end(), [&](const Adapter& a) { return a.desc.id == id; });
+  return found != adapters_.end() ? &*found : nullptr;
+}
+
+void Instance::start_once() {
   std::call_once(started_, [this] { start(); });
-  return adapters_;
 }
 
 void Instance::start() {

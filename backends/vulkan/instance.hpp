@@ -51,7 +51,8 @@ struct Adapter {
   VkPhysicalDeviceMemoryProperties memory{};
 };
 
-/// The object behind a scf_instance. Vulkan is loaded when devices are first asked for.
+/// The object behind a scf_instance. Vulkan is loaded when devices are first asked for; what they said is kept for the
+/// process, because drivers take their time to start and leave something behind each time.
 class Instance {
 public:
   Instance(const scf_host* host, Settings settings);
@@ -61,8 +62,11 @@ public:
 
   const scf_host* host() const { return &host_; }
   const Settings& settings() const { return settings_; }
-  /// Empty when there is no Vulkan here, which is logged. Throws Failure when asked for validation that is not there.
-  std::span<const Adapter> adapters();
+  /// For listing: `physical` may be null. Empty when there is no Vulkan here, which is logged. Throws Failure when
+  /// asked for validation that is not there.
+  std::span<const Adapter> described();
+  /// The adapter of this id, ready to be opened; nullptr: there is none.
+  const Adapter* find(std::string_view id);
   const InstanceCalls& vk() const { return vk_; }
   /// Bytes that may still be allocated on a Vulkan heap: what the driver says now, else its size.
   std::uint64_t heap_budget(const Adapter& adapter, std::uint32_t memory_type) const;
@@ -76,18 +80,19 @@ public:
   static Instance* of(scf_instance* handle) { return reinterpret_cast<Instance*>(handle); }
 
 private:
+  void start_once();
   void start();
   void create();
   void find_adapters();
 
   scf_host host_; // full size whatever the host's was
   Settings settings_;
-  std::once_flag started_;
+  std::once_flag started_, described_once_;
   std::unique_ptr<Driver> driver_;
   VkInstance handle_ = VK_NULL_HANDLE;
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;
   InstanceCalls vk_;
-  std::vector<Adapter> adapters_;
+  std::vector<Adapter> described_, adapters_;
   std::mutex message_lock_;
   std::optional<std::string> message_; // guarded by message_lock_
 };

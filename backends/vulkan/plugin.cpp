@@ -21,7 +21,7 @@ scf_status* close(scf_instance* handle) {
 scf_status* enumerate(scf_instance* handle, void (*sink)(void*, const scf_device_desc*), void* user) {
   Instance* instance = Instance::of(handle);
   return sdk::guard(instance->host(), [&] {
-    for (const Adapter& adapter : instance->adapters()) sdk::report(adapter.desc, sink, user);
+    for (const Adapter& adapter : instance->described()) sdk::report(adapter.desc, sink, user);
   });
 }
 
@@ -29,15 +29,13 @@ scf_status* device_open(scf_instance* handle, scf_str id, const scf_kv* pairs, s
   Instance* instance = Instance::of(handle);
   return sdk::guard(instance->host(), [&] {
     const sdk::Options none(pairs, count, {});
-    for (const Adapter& adapter : instance->adapters()) {
-      if (adapter.desc.id != sdk::view(id)) continue;
-      if (!adapter.desc.reason_unusable.empty())
-        throw sdk::Failure(SCF_UNAVAILABLE, "device '" + adapter.desc.id + "': " + adapter.desc.reason_unusable);
-      *out = reinterpret_cast<scf_device*>(new Device(*instance, adapter));
-      instance->check_messages();
-      return;
-    }
-    throw sdk::Failure(SCF_NOT_FOUND, "there is no device '" + std::string(sdk::view(id)) + "'");
+    const Adapter* adapter = instance->find(sdk::view(id));
+    if (adapter == nullptr)
+      throw sdk::Failure(SCF_NOT_FOUND, "there is no device '" + std::string(sdk::view(id)) + "'");
+    if (!adapter->desc.reason_unusable.empty())
+      throw sdk::Failure(SCF_UNAVAILABLE, "device '" + adapter->desc.id + "': " + adapter->desc.reason_unusable);
+    *out = reinterpret_cast<scf_device*>(new Device(*instance, *adapter));
+    instance->check_messages();
   });
 }
 

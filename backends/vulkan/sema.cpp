@@ -22,7 +22,10 @@ Sema::Sema(Device& device, std::uint64_t initial) : device_(device), promised_(i
   check(device.vk().vkCreateSemaphore(device.handle(), &info, nullptr, &handle_), "vkCreateSemaphore");
 }
 
-Sema::~Sema() { device_.vk().vkDestroySemaphore(device_.handle(), handle_, nullptr); }
+Sema::~Sema() {
+  device_.drain();
+  device_.vk().vkDestroySemaphore(device_.handle(), handle_, nullptr);
+}
 
 std::uint64_t Sema::counter() const {
   std::uint64_t value = 0;

@@ -7,7 +7,6 @@ namespace {
 
 constexpr std::uint32_t k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
 constexpr std::uint32_t k_sort_threads = 256;
-constexpr std::uint32_t k_most_experts = 1023; // what expert_sort.comp keeps in shared memory, less one
 
 /// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
 std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
@@ -68,7 +67,7 @@ Product product_of(const Emitter& emitter, Place x, std::uint32_t w, Place y, Co
 void emit_product(Emitter& emitter, const Product& product) {
   const Count sets = product.mode == Product::Mode::one ? product.rows : fixed(product.rows.most / product.matrices);
   if (product.mode == Product::Mode::by_id) {
-    if (is_few(fixed(product.rows.most / product.share)) || product.matrices > k_most_experts)
+    if (is_few(fixed(product.rows.most / product.share)) || product.matrices > k_most_listed_experts)
       return emit_few(emitter, product);
     return emit_product_by_list(emitter, product,
                                 emit_expert_list(emitter, product.ids, product.rows, product.matrices));

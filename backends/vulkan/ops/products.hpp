@@ -29,6 +29,7 @@ void emit_product(Emitter& emitter, const Product& product);
 inline bool is_few(Count rows) { return rows.most <= 8; }
 
 /// Pairs of token and slot in the order of their experts, for products by tiles.
+inline constexpr std::uint32_t k_most_listed_experts = 1023; // what expert_sort.comp keeps in shared memory, less one
 struct ExpertList {
   Place order, tiles;
   std::uint32_t most_tiles = 0;

@@ -1,4 +1,4 @@
-// Rows of a table, decoded. An entry of the table may be several rows.
+// Rows of a table, decoded. An entry of the table may be several rows. Without ids: all of them.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "base.glsl"
@@ -11,9 +11,9 @@ layout(constant_id = 2) const bool ALIGNED = false;
 void main() {
   const uint k = number(0), inner = number(1), rows = count(2), entries = number(3), chunks = (k + 15u) / 16u;
   const uint64_t table = at(0), out_rows = at(2), stride = row_bytes(FORMAT, k);
-  InInts ids = InInts(at(1));
+  const uint64_t ids = at(1);
   for (uint row = gl_WorkGroupID.x; row < rows; row += gl_NumWorkGroups.x) {
-    const int id = ids.v[row / inner];
+    const int id = ids != 0UL ? InInts(ids).v[row / inner] : int(row / inner);
     const bool known = id >= 0 && uint(id) < entries;
     const uint64_t from = table + (uint64_t(known ? id : 0) * inner + row % inner) * stride;
     const uint64_t to = floats(out_rows, uint64_t(row) * k);

@@ -1,4 +1,6 @@
 // Small floating formats, bit for bit as <seacliff/sdk/numeric.hpp> has them, but for subnormal results of float32.
+#ifndef SCF_NUMERIC
+#define SCF_NUMERIC
 
 float half_to_float(uint bits) {
   const uint magnitude = bits & 0x7fffu, sign = (bits & 0x8000u) << 16;
@@ -52,3 +54,5 @@ float round_e2m1(float value) {
   if (size >= 6.0) rounded = 6.0;
   return isnan(value) ? value : uintBitsToFloat(floatBitsToUint(rounded) | (floatBitsToUint(value) & 0x80000000u));
 }
+
+#endif

@@ -1,0 +1,159 @@
+// Attention over the sliding window and the compressed rows, with one sink per head.
+#include "catalogue.hpp"
+#include "products.hpp"
+
+namespace seacliff::vulkan {
+namespace {
+
+constexpr std::uint32_t k_threads = 256, k_heads_each = 4; // as attend.comp has them
+constexpr std::int64_t k_widest = 512;
+
+bool is_half(const sdk::ValueView& state) { return state && state.dtype() == DType::f16; }
+
+/// The operands and sizes that seen.glsl begins with; inputs k, window, cache?, sel? stand from `first` on.
+struct SeenRows {
+  std::vector<Use> at;
+  std::vector<std::uint32_t> n, halves;
+  std::uint64_t most = 0; // rows that one token may see
+};
+
+SeenRows seen_rows(const Emitter& e, std::uint32_t first, std::uint32_t pos) {
+  const sdk::NodeView& node = e.node();
+  const sdk::ValueView window = node.in(first + 1), cache = node.in(first + 2), sel = node.in(first + 3);
+  const auto rows = cache ? u32(cache.dim(1)) : 0, selected = sel ? u32(sel.cols()) : 0;
+  SeenRows seen;
+  seen.at = {reads(e.in(first)),     reads(e.in(first + 1)), reads(e.in(first + 2)),
+             reads(e.in(first + 3)), reads(e.in(pos)),       reads(e.in(pos + 1))};
+  seen.n = {u32(node.in(first).cols()),
+            u32(window.dim(1)),
+            rows,
+            selected,
+            u32(node.attr_int("window")),
+            std::max(u32(node.attr_int("ratio")), 1u)};
+  seen.halves = {is_half(window), is_half(cache)};
+  seen.most = static_cast<std::uint64_t>(node.attr_int("window")) + (sel ? selected : rows);
+  return seen;
+}
+
+void emit_ring_write(Emitter& e, Place k, Place window, const sdk::ValueView& state, Place pos, Place seq,
+                     Count tokens) {
+  Dispatch d;
+  d.shader = "ring_write";
+  d.constants = {64, is_half(state)};
+  d.at = {reads(k), updates(window), reads(pos), reads(seq)};
+  d.n = {u32(state.dim(1)), u32(state.cols())};
+  d.groups[0] = {tokens};
+  e.add(std::move(d));
+}
+
+sdk::Claim claim_ring_write(const sdk::NodeView& node) { return with_states(node, {1}); }
+void emit_ring_write_op(Emitter& e) {
+  emit_ring_write(e, e.in(0), e.out(0), e.node().in(1), e.in(2), e.in(3), tokens_of(e.node().in(0)));
+}
+
+sdk::Claim claim_gather_kv(const sdk::NodeView& node) { return with_states(node, {1, 2}); }
+
+void emit_gather_kv(Emitter& e) {
+  SeenRows seen = seen_rows(e, 0, 4);
+  Dispatch d;
+  d.shader = "gather_kv";
+  d.constants = {k_threads};
+  d.constants.insert(d.constants.end(), seen.halves.begin(), seen.halves.end());
+  d.at = std::move(seen.at);
+  d.at.insert(d.at.end(), {writes(e.out(0)), writes(e.out(1))});
+  d.n = std::move(seen.n);
+  d.n.push_back(u32(e.node().out(0).dim(1)));
+  d.groups[0] = {tokens_of(e.node().in(0))};
+  e.add(std::move(d));
+}
+
+/// attn_scores, softmax_sink, attn_mix: a workgroup has one head of one token.
+void emit_dense(Emitter& e, std::string_view shader, std::vector<std::uint32_t> words, std::uint32_t heads) {
+  Dispatch d;
+  d.shader = shader;
+  d.constants = {128};
+  d.at = {reads(e.in(0)), reads(e.in(1)), reads(e.in(2)), writes(e.out(0))};
+  d.n = std::move(words);
+  d.groups[0] = {fixed(heads)};
+  d.groups[1] = {tokens_of(e.node().in(0))};
+  e.add(std::move(d));
+}
+
+sdk::Claim claim_any(const sdk::NodeView&) { return sdk::Claim::ok(); }
+
+void emit_attn_scores(Emitter& e) {
+  const sdk::ValueView q = e.node().in(0), rows = e.node().in(1);
+  emit_dense(
+      e, "attn_scores",
+      {u32(q.cols()), u32(rows.dim(1)), u32(q.dim(1)), Emitter::word(static_cast<float>(e.node().attr_float("scale")))},
+      u32(q.dim(1)));
+}
+
+void emit_softmax_sink(Emitter& e) {
+  const sdk::ValueView scores = e.node().in(0);
+  emit_dense(e, "softmax_sink", {u32(scores.cols()), u32(scores.dim(1))}, u32(scores.dim(1)));
+}
+
+void emit_attn_mix(Emitter& e) {
+  const sdk::ValueView probs = e.node().in(0), rows = e.node().in(1);
+  emit_dense(e, "attn_mix", {u32(rows.cols()), u32(rows.dim(1)), u32(probs.dim(1))}, u32(probs.dim(1)));
+}
+
+sdk::Claim claim_attention(const sdk::NodeView& node) {
+  if (node.in(0).cols() > k_widest)
+    return sdk::Claim::no("heads of " + std::to_string(node.in(0).cols()) + " elements are wider than " +
+                          std::to_string(k_widest));
+  return with_states(node, {2, 3});
+}
+
+void emit_attention(Emitter& e) {
+  const sdk::NodeView& node = e.node();
+  const sdk::ValueView q = node.in(0);
+  const Count tokens = tokens_of(q);
+  const auto heads = u32(q.dim(1)), width = u32(q.cols());
+  SeenRows seen = seen_rows(e, 1, 6);
+  // Few tokens: the rows of one are shared out among several workgroups.
+  const auto parts =
+      tokens.most <= 8 ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(seen.most / 64, 1, 16)) : 1u;
+  const Place sums = parts > 1 ? e.floats(tokens * (std::uint64_t{heads} * parts * (width + 2))) : e.out(0);
+  Dispatch d;
+  d.shader = "attend";
+  d.constants = {k_threads};
+  d.constants.insert(d.constants.end(), seen.halves.begin(), seen.halves.end());
+  d.constants.push_back(parts);
+  d.at = std::move(seen.at);
+  d.at.insert(d.at.end(), {reads(e.in(0)), writes(sums), reads(e.in(5))});
+  d.n = std::move(seen.n);
+  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(node.attr_float("scale")))});
+  d.groups[0] = {fixed(heads), k_heads_each};
+  d.groups[1] = {fixed(parts)};
+  d.groups[2] = {tokens};
+  e.add(std::move(d));
+
+  if (parts > 1) {
+    Dispatch merge;
+    merge.shader = "attend_merge";
+    merge.constants = {128};
+    merge.at = {reads(sums), reads(e.in(5)), writes(e.out(0))};
+    merge.n = {width, parts, heads};
+    merge.groups[0] = {fixed(heads)};
+    merge.groups[1] = {tokens};
+    e.add(std::move(merge));
+  }
+  emit_ring_write(e, e.in(1), e.out(1), node.in(2), e.in(6), e.in(7), tokens);
+}
+
+constexpr OpEntry k_ops[] = {
+    {"ring_write", claim_ring_write, emit_ring_write_op},
+    {"gather_kv", claim_gather_kv, emit_gather_kv},
+    {"attn_scores", claim_any, emit_attn_scores},
+    {"softmax_sink", claim_any, emit_softmax_sink},
+    {"attn_mix", claim_any, emit_attn_mix},
+    {"attention_mixed", claim_attention, emit_attention},
+};
+
+} // namespace
+
+std::span<const OpEntry> attention_ops() { return k_ops; }
+
+} // namespace seacliff::vulkan

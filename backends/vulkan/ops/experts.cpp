@@ -1,0 +1,118 @@
+// Experts: the routed ones and the shared one.
+#include "catalogue.hpp"
+#include "elementwise.hpp"
+#include "products.hpp"
+
+namespace seacliff::vulkan {
+namespace {
+
+/// Where the operands of an expert op are; the shared expert is one expert in one slot, without ids and weights.
+struct Experts {
+  Place x, y, ids, weights;
+  std::uint32_t gate = 0, up = 0, down = 0; // inputs of the node
+  std::uint32_t width = 0, hidden = 0, slots = 1, count = 1;
+  Count tokens;
+
+  Count pairs() const { return tokens * slots; }
+};
+
+Experts experts_of(const Emitter& e, bool shared) {
+  const sdk::NodeView& node = e.node();
+  Experts x;
+  x.x = e.in(0);
+  x.y = e.out(0);
+  x.gate = shared ? 1 : 3;
+  x.up = x.gate + 1;
+  x.down = x.gate + 2;
+  x.tokens = tokens_of(node.in(0));
+  const sdk::ValueView gate = node.in(x.gate);
+  x.width = u32(gate.cols());
+  x.hidden = u32(gate.dim(shared ? 0 : 1));
+  if (shared) return x;
+  x.ids = e.in(1);
+  x.weights = e.in(2);
+  x.slots = u32(node.in(1).cols());
+  x.count = u32(gate.dim(0));
+  return x;
+}
+
+/// Two launches: gate, up and what they become; down and the sum over the slots.
+void emit_fused(Emitter& e, const Experts& x) {
+  const DType in_format = e.node().in(x.gate).dtype(), down_format = e.node().in(x.down).dtype();
+  const Place mid = e.floats(x.pairs() * x.hidden);
+  const std::uint32_t threads = k_row_groups * e.subgroup();
+  const std::uint32_t up_rows = 1, down_rows = rows_each(x.width);
+  Dispatch up;
+  up.shader = "expert_up";
+  up.constants = {threads, format_word(in_format), up_rows, is_aligned(x.width)};
+  up.at = {reads(x.x),   reads(e.in(x.gate)), reads(e.in(x.up)),           writes(mid),
+           reads(x.ids), reads(x.weights),    reads(grid_of(e, in_format))};
+  up.n = {x.width, x.hidden, x.slots, x.count, Emitter::word(static_cast<float>(e.node().attr_float("clamp")))};
+  up.groups[0] = {fixed(x.hidden), up_rows * k_row_groups};
+  up.groups[1] = {x.pairs()};
+  e.add(std::move(up));
+
+  Dispatch down;
+  down.shader = "expert_down";
+  down.constants = {threads, format_word(down_format), down_rows, is_aligned(x.hidden)};
+  down.at = {reads(mid), reads(e.in(x.down)), writes(x.y), reads(x.ids), reads(grid_of(e, down_format))};
+  down.n = {x.hidden, x.width, x.slots, x.count};
+  down.groups[0] = {fixed(x.width), down_rows * k_row_groups};
+  down.groups[1] = {x.tokens};
+  e.add(std::move(down));
+}
+
+Product product_for(const Emitter& e, const Experts& x, Place from, std::uint32_t w, Place to, std::uint32_t k,
+                    std::uint32_t n, std::uint32_t share) {
+  Product p;
+  p.x = from;
+  p.w = e.in(w);
+  p.y = to;
+  p.format = e.node().in(w).dtype();
+  p.k = k;
+  p.n = n;
+  p.rows = x.pairs();
+  p.share = share;
+  p.mode = x.ids ? Product::Mode::by_id : Product::Mode::one;
+  p.matrices = x.count;
+  p.ids = x.ids;
+  return p;
+}
+
+/// Product after product: by tiles of one expert each, after the pairs were brought in order, or one after another
+/// where gate and up are of different formats.
+void emit_products(Emitter& e, const Experts& x) {
+  const bool by_list = x.ids && !is_few(x.tokens) && x.count <= k_most_listed_experts;
+  const ExpertList list = by_list ? emit_expert_list(e, x.ids, x.pairs(), x.count) : ExpertList{};
+  const auto emit = [&](const Product& p) { by_list ? emit_product_by_list(e, p, list) : emit_product(e, p); };
+  const Place gate = e.floats(x.pairs() * x.hidden), up = e.floats(x.pairs() * x.hidden),
+              mid = e.floats(x.pairs() * x.hidden);
+  emit(product_for(e, x, x.x, x.gate, gate, x.width, x.hidden, x.slots));
+  emit(product_for(e, x, x.x, x.up, up, x.width, x.hidden, x.slots));
+  emit_swiglu(e, gate, up, x.weights, mid, x.pairs(), x.hidden);
+  const Place parts = x.slots > 1 ? e.floats(x.pairs() * x.width) : x.y;
+  emit(product_for(e, x, mid, x.down, parts, x.hidden, x.width, 1));
+  if (x.slots > 1) emit_sum_slots(e, parts, x.y, x.tokens, x.slots, x.width);
+}
+
+void emit_experts(Emitter& e, bool shared) {
+  const Experts x = experts_of(e, shared);
+  const bool same = e.node().in(x.gate).dtype() == e.node().in(x.up).dtype();
+  is_few(x.tokens) && same ? emit_fused(e, x) : emit_products(e, x);
+}
+
+sdk::Claim claim_moe(const sdk::NodeView& node) { return with_weights(node, {3, 4, 5}); }
+void emit_moe(Emitter& e) { emit_experts(e, false); }
+sdk::Claim claim_shared(const sdk::NodeView& node) { return with_weights(node, {1, 2, 3}); }
+void emit_shared(Emitter& e) { emit_experts(e, true); }
+
+constexpr OpEntry k_ops[] = {
+    {"moe_experts", claim_moe, emit_moe},
+    {"shared_expert", claim_shared, emit_shared},
+};
+
+} // namespace
+
+std::span<const OpEntry> expert_ops() { return k_ops; }
+
+} // namespace seacliff::vulkan

@@ -1,0 +1,77 @@
+// Which experts a token goes to.
+#include "catalogue.hpp"
+#include "products.hpp"
+
+namespace seacliff::vulkan {
+namespace {
+
+constexpr std::int64_t k_most_choices = 2048, k_most_chosen = 64; // as choose.glsl has them
+constexpr std::uint32_t k_threads = 64;
+
+sdk::Claim can_choose(std::int64_t n, std::int64_t k) {
+  if (n <= k_most_choices && k <= k_most_chosen) return sdk::Claim::ok();
+  return sdk::Claim::no(std::to_string(k) + " of " + std::to_string(n) + " are more than " +
+                        std::to_string(k_most_chosen) + " of " + std::to_string(k_most_choices));
+}
+
+sdk::Claim claim_top_k(const sdk::NodeView& node) { return can_choose(node.in(0).cols(), node.out(0).cols()); }
+
+void emit_top_k(Emitter& e) {
+  const sdk::ValueView x = e.node().in(0);
+  Dispatch d;
+  d.shader = "top_k";
+  d.constants = {k_threads};
+  d.at = {reads(e.in(0)), reads(e.in(1)), writes(e.out(0))};
+  d.n = {u32(x.cols()), u32(e.node().out(0).cols())};
+  d.groups[0] = {tokens_of(x)};
+  e.add(std::move(d));
+}
+
+enum class From : std::uint32_t { largest = 0, table = 1, given = 2 };
+
+void emit_choice(Emitter& e, From from, std::vector<Use> at, std::int64_t experts, std::int64_t k, std::int64_t entries,
+                 Count tokens) {
+  Dispatch d;
+  d.shader = "route";
+  d.constants = {k_threads, static_cast<std::uint32_t>(from)};
+  d.at = std::move(at);
+  d.n = {u32(experts), u32(k), Emitter::word(static_cast<float>(e.node().attr_float("scale"))), u32(entries)};
+  d.groups[0] = {tokens};
+  e.add(std::move(d));
+}
+
+sdk::Claim claim_route_weights(const sdk::NodeView& node) { return can_choose(node.in(0).cols(), node.in(1).cols()); }
+
+void emit_route_weights(Emitter& e) {
+  const sdk::ValueView probs = e.node().in(0);
+  emit_choice(e, From::given, {reads(e.in(0)), {}, {}, {}, reads(e.in(1)), writes(e.out(0))}, probs.cols(),
+              e.node().in(1).cols(), 0, tokens_of(probs));
+}
+
+sdk::Claim claim_route(const sdk::NodeView& node) {
+  return all_of({with_weights(node, {1}), can_choose(node.in(1).rows(), node.out(0).cols())});
+}
+
+void emit_route(Emitter& e) {
+  const sdk::NodeView& node = e.node();
+  const Count tokens = tokens_of(node.in(0));
+  const std::int64_t experts = node.in(1).rows();
+  const sdk::ValueView table = node.in(3);
+  const Place logits = e.floats(tokens * static_cast<std::uint64_t>(experts));
+  emit_product(e, product_of(e, e.in(0), 1, logits, tokens));
+  emit_choice(e, table ? From::table : From::largest,
+              {reads(logits), reads(e.in(2)), reads(e.in(3)), reads(e.in(4)), writes(e.out(0)), writes(e.out(1))},
+              experts, node.out(0).cols(), table ? table.dim(0) : 0, tokens);
+}
+
+constexpr OpEntry k_ops[] = {
+    {"top_k", claim_top_k, emit_top_k},
+    {"route_weights", claim_route_weights, emit_route_weights},
+    {"route", claim_route, emit_route},
+};
+
+} // namespace
+
+std::span<const OpEntry> route_ops() { return k_ops; }
+
+} // namespace seacliff::vulkan
