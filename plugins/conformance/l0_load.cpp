@@ -146,21 +146,27 @@ void open_leaves_nothing(Trial& trial, Context& context) {
   compare(trial, before, ProcessState::now(), "open() to close()");
 }
 
+/// Drivers behind a plugin have caches that grow for a while; what a leak leaves grows for ever. So what the first
+/// rounds leave behind is forgiven when later ones leave nothing.
 void open_many_times(Trial& trial, Context& context) {
-  constexpr int k_warm_up = 10;
+  constexpr int k_warm_up = 10, k_chances = 3;
   constexpr std::uint64_t k_allowed = 64; // bytes per round: less is noise of the allocator
   const HostServices services(nullptr, op_names());
   const Library library(context.settings.library);
   const scf_plugin plugin = library.query(*services.table());
   for (int i = 0; i < k_warm_up; ++i) one_round(plugin, *services.table(), context.settings.options);
-  const ProcessState before = ProcessState::now();
-  const std::uint64_t bytes_before = allocated_bytes();
-  for (int i = 0; i < k_rounds; ++i) one_round(plugin, *services.table(), context.settings.options);
-  const std::uint64_t bytes = allocated_bytes();
-  compare(trial, before, ProcessState::now(), fmt::format("opening and closing {} times", k_rounds));
-  if (bytes > bytes_before + k_rounds * k_allowed)
-    trial.fail("memory", fmt::format("opening and closing {} times leaves {} bytes of memory behind", k_rounds,
-                                     bytes - bytes_before));
+  std::uint64_t left = 0;
+  for (int chance = 0; chance < k_chances; ++chance) {
+    const ProcessState before = ProcessState::now();
+    const std::uint64_t bytes_before = allocated_bytes();
+    for (int i = 0; i < k_rounds; ++i) one_round(plugin, *services.table(), context.settings.options);
+    const std::uint64_t bytes = allocated_bytes();
+    compare(trial, before, ProcessState::now(), fmt::format("opening and closing {} times", k_rounds));
+    if (bytes <= bytes_before + k_rounds * k_allowed) return;
+    left = bytes - bytes_before;
+  }
+  trial.fail("memory",
+             fmt::format("opening and closing {} times leaves {} bytes of memory behind, every time", k_rounds, left));
 }
 
 void unknown_option(Trial& trial, Context& context) {
