@@ -149,7 +149,11 @@ public:
 #endif
     device.name = "three ops";
     device.heaps = {host_heap()};
+#ifdef RIGHT_ASYNC
+    device.flags |= SCF_DEVICE_ASYNC;
+#endif
 #ifdef RIGHT_STAGED
+    device.flags &= ~std::uint32_t{SCF_DEVICE_UNIFIED_MEMORY};
     device.heaps = {host_heap(), host_heap()};
     device.heaps[0].kind = SCF_HEAP_DEVICE_LOCAL;
     device.heaps[0].flags = 0;
