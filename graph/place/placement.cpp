@@ -43,7 +43,7 @@ std::vector<Answer> answers(const Graph& graph, const plugins::Device& device, c
     for (const ValueId in : node.in) {
       if (in == k_none) continue;
       const Value& value = graph.value(in);
-      if (value.role == Role::state && options.away.contains({value.name, id}))
+      if (value.role == Role::state && answer.level != SCF_CLAIM_NO && options.away.contains({value.name, id}))
         answer = {SCF_CLAIM_NO, fmt::format("its state {} is used by ops that run elsewhere", value.name)};
       if ((value.role == Role::state || value.role == Role::weight) && largest != 0 && answer.level != SCF_CLAIM_NO &&
           value.type.max_bytes() > largest)

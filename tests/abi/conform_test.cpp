@@ -120,6 +120,29 @@ TEST_P(ConformRight, Passes) {
 INSTANTIATE_TEST_SUITE_P(Right, ConformRight, testing::Values("subject", "subject_staged", "subject_async"),
                          [](const auto& test) { return test.param; });
 
+/// Every op in memory of its own, whole models with it.
+struct Far {
+  std::string name, library, options;
+};
+void PrintTo(const Far& far, std::ostream* out) { *out << far.name; }
+
+class ConformFar : public testing::TestWithParam<Far> {};
+
+TEST_P(ConformFar, Passes) {
+  const Outcome outcome = conform(subject(GetParam().library),
+                                  "--levels L0-L4,L6 --cases 0 --every 12 --timeout 120 " + GetParam().options);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.console;
+  EXPECT_THAT(outcome.failures, IsEmpty());
+  EXPECT_GT(outcome.counts.at("pass"), 100) << outcome.console;
+}
+
+INSTANTIATE_TEST_SUITE_P(Right, ConformFar,
+                         testing::Values(Far{"copies", "far", ""},
+                                         Far{"small", "far", "--option max_alloc=8388608 --option bind_align=256"},
+                                         Far{"async", "far_async", "--option bind_align=128"},
+                                         Far{"pages", "far", "--option unified=1 --option import_align=4096"}),
+                         [](const auto& test) { return test.param.name; });
+
 /// A crash in one test is its failure; the tests behind it run.
 TEST(ConformKit, GoesOnBehindACrash) {
   const Outcome outcome = conform(subject("wrong_exit"), "--levels L4 --ops sum_slots,matmul --cases 0");
