@@ -9,6 +9,8 @@
 //   WRONG_THROW     an exception leaves submit()             WRONG_HANG     submit() of one shape never returns
 //   WRONG_EXIT      compile() of one op ends the process     WRONG_SIGNAL   signals of a failed submit never fail
 //   WRONG_ALLOC     gives memory that is not there           WRONG_ID       device ids change with the process
+//   WRONG_TWICE     opens a device once only                 WRONG_NULL      free(NULL) crashes
+//   WRONG_ASYNC     says it is asynchronous and blocks       WRONG_VALUE     ignores signals that are not larger
 //   WRONG_EXPORT    a second exported symbol (no definition: built without the version script)
 // Right ones that are not like the CPU:
 //   RIGHT_STAGED    its first heap cannot be mapped, host memory is not imported: everything is copied
@@ -146,7 +148,7 @@ public:
 #endif
     device.name = "three ops";
     device.heaps = {host_heap()};
-#ifdef RIGHT_ASYNC
+#if defined(RIGHT_ASYNC) || defined(WRONG_ASYNC)
     device.flags |= SCF_DEVICE_ASYNC;
 #endif
 #ifdef RIGHT_STAGED
@@ -248,6 +250,37 @@ constexpr Open right_open = tables::open<Subject>;
 #endif
 }
 
+[[maybe_unused]] scf_status* wrong_device_open(scf_instance* instance, scf_str id, const scf_kv* pairs,
+                                               std::uint32_t count, scf_device** out) {
+  static scf_device* only = nullptr;
+  if (only == nullptr) {
+    if (scf_status* status = tables::device_open(instance, id, pairs, count, out)) return status;
+    only = *out;
+  }
+  *out = only;
+  return nullptr;
+}
+
+[[maybe_unused]] void wrong_free(scf_buffer* buffer) {
+  if (buffer == nullptr) std::abort();
+  tables::buffer_free(buffer);
+}
+
+/// Leaves out what a timeline would refuse.
+[[maybe_unused]] scf_status* lenient_submit(scf_queue* queue, scf_exec* exec, const scf_submit* step) {
+  scf_submit larger = read_struct(step);
+  std::vector<scf_wait> signals;
+  for (std::uint64_t i = 0; i < step->n_signals; ++i) {
+    std::uint64_t value = 0;
+    const Status failed(tables::QueueObject::of(queue)->device->host(),
+                        tables::sema_query(step->signals[i].sema, &value));
+    if (!failed.ok() || step->signals[i].value > value) signals.push_back(step->signals[i]);
+  }
+  larger.signals = signals.data();
+  larger.n_signals = signals.size();
+  return tables::submit(queue, exec, &larger);
+}
+
 scf_plugin_api make_api() {
   scf_plugin_api api = tables::k_api<Subject>;
 #if defined(WRONG_STDOUT) || defined(WRONG_THREAD) || defined(WRONG_FILE) || defined(WRONG_MEMORY) ||                  \
@@ -265,6 +298,19 @@ scf_plugin_api make_api() {
 #if defined(WRONG_THROW) || defined(WRONG_HANG) || defined(WRONG_SIGNAL)
   static scf_queue_api queue = tables::k_queue;
   queue.submit = wrong_submit;
+  api.queue = &queue;
+#endif
+#ifdef WRONG_TWICE
+  api.device_open = wrong_device_open;
+#endif
+#ifdef WRONG_NULL
+  static scf_memory_api memory = tables::k_memory;
+  memory.free = wrong_free;
+  api.memory = &memory;
+#endif
+#ifdef WRONG_VALUE
+  static scf_queue_api queue = tables::k_queue;
+  queue.submit = lenient_submit;
   api.queue = &queue;
 #endif
 #ifdef RIGHT_STAGED
