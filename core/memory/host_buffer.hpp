@@ -24,7 +24,10 @@ public:
 
   HostBuffer() = default;
   /// `what` names the use in the error: Error(resource_exhausted) "cannot allocate 1.5 GiB for WHAT". 0 bytes: empty.
-  HostBuffer(std::uint64_t bytes, std::string_view what, Fill fill = Fill::none, Pages pages = Pages::huge);
+  /// `align`, a power of two up to 2 MiB: what the block begins at a multiple of; the memory up to the next one is its
+  /// own, too.
+  HostBuffer(std::uint64_t bytes, std::string_view what, Fill fill = Fill::none, Pages pages = Pages::huge,
+             std::uint64_t align = 64);
   ~HostBuffer() { reset(); }
   HostBuffer(HostBuffer&& other) noexcept { swap(other); }
   HostBuffer& operator=(HostBuffer&& other) noexcept {
