@@ -146,7 +146,7 @@ std::vector<sdk::HeapDesc> describe_heaps(const Instance& instance, const Adapte
     desc.budget = instance.heap_budget(adapter, type);
     desc.max_alloc = std::min(desc.total, largest_allocation);
     desc.max_binding = 0; // kernels are given addresses, not bindings
-    desc.align = 256;
+    desc.bind_align = 16; // loads of kernels
     desc.import_kinds = adapter.caps.import_align != 0 ? std::uint64_t{SCF_IMPORT_HOST_POINTER} : 0;
     desc.import_align = std::max<std::uint64_t>(adapter.caps.import_align, 1);
     desc.flags = mappable ? SCF_HEAP_MAPPABLE | SCF_HEAP_COHERENT : 0u;

@@ -24,6 +24,21 @@ Device::~Device() {
   vk_.vkDestroyDevice(handle_, nullptr);
 }
 
+void Device::check_lost() const {
+  if (lost_) throw sdk::Failure(SCF_DEVICE_LOST, "device '" + adapter_.desc.id + "' was lost");
+}
+
+std::uint64_t Device::whole_ticks(std::uint64_t raw) {
+  if (caps().timestamp_bits >= 64) return raw;
+  const std::uint64_t range = std::uint64_t{1} << caps().timestamp_bits, mask = range - 1;
+  const std::lock_guard lock(ticks_lock_);
+  const std::uint64_t ahead = (raw - last_ticks_) & mask; // stamps are read a little out of order, too
+  const std::uint64_t whole =
+      ahead < range / 2 || last_ticks_ < range ? last_ticks_ + ahead : last_ticks_ + ahead - range;
+  last_ticks_ = std::max(last_ticks_, whole);
+  return whole;
+}
+
 void Device::drain() noexcept {
   const std::lock_guard lock(queue_lock_);
   vk_.vkQueueWaitIdle(queue_); // a lost device is told by what is submitted next

@@ -30,6 +30,13 @@ public:
   Pipelines& pipelines() { return *pipelines_; }
   const Catalogue& catalogue() const { return *catalogue_; }
   ProfileLog& profile() { return profile_; }
+  /// Throws Failure(DEVICE_LOST) once a call has said so.
+  void check_lost() const;
+  void note_failure(const sdk::Failure& failure) {
+    if (failure.code() == SCF_DEVICE_LOST) lost_ = true;
+  }
+  /// A timestamp of as many bits as the queue counts with, as one of 64 that never wraps.
+  std::uint64_t whole_ticks(std::uint64_t raw);
 
   VkQueue queue() const { return queue_; }
   /// Vulkan wants one thread at a time per VkQueue, and all queues of the ABI share one.
@@ -52,12 +59,21 @@ private:
   std::unique_ptr<Pipelines> pipelines_;
   std::unique_ptr<Catalogue> catalogue_;
   ProfileLog profile_;
+  std::atomic<bool> lost_{false};
+  std::mutex ticks_lock_;
+  std::uint64_t last_ticks_ = 0; // guarded by ticks_lock_
 };
 
 /// As sdk::guard; in validation mode a message of the layer is a failure of the call, too.
 template <typename Body> scf_status* guarded(Device* device, Body&& body) noexcept {
   return sdk::guard(device->host(), [&] {
-    body();
+    try {
+      device->check_lost();
+      body();
+    } catch (const sdk::Failure& failure) {
+      device->note_failure(failure);
+      throw;
+    }
     device->instance().check_messages();
   });
 }

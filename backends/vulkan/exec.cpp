@@ -25,9 +25,7 @@ std::vector<std::uint64_t> read_times(Device& device, VkQueryPool pool, std::uin
   check(device.vk().vkGetQueryPoolResults(device.handle(), pool, 0, count, count * 8, ticks.data(), 8,
                                           VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
         "vkGetQueryPoolResults");
-  const std::uint32_t bits = device.caps().timestamp_bits;
-  if (bits < 64)
-    for (std::uint64_t& tick : ticks) tick &= (std::uint64_t{1} << bits) - 1;
+  for (std::uint64_t& tick : ticks) tick = device.whole_ticks(tick);
   return ticks;
 }
 
@@ -69,11 +67,15 @@ void Exec::bind(const scf_bindings& bindings) {
   for (std::size_t id = 0; id < values.size(); ++id)
     if (values[id].used && !has[id] && (values[id].role == SCF_ROLE_WEIGHT || values[id].role == SCF_ROLE_STATE))
       throw sdk::Failure(SCF_INVALID_ARGUMENT, "nothing is bound to " + quoted(values[id]));
-  if (bindings.scratch.bytes < program_.scratch_bytes())
+  const std::vector<scf_need>& needs = program_.needs();
+  if (bindings.n_needs < needs.size())
+    throw sdk::Failure(SCF_INVALID_ARGUMENT, "nothing is bound to the scratch of the program");
+  if (needs.empty()) return;
+  if (bindings.needs[0].bytes < needs[0].bytes)
     throw sdk::Failure(SCF_INVALID_ARGUMENT, "the scratch bound is smaller than required",
-                       {{"need", static_cast<std::int64_t>(program_.scratch_bytes())},
-                        {"free", static_cast<std::int64_t>(bindings.scratch.bytes)}});
-  if (program_.scratch_bytes() != 0) scratch_ = Buffer::address_of(bindings.scratch);
+                       {{"need", static_cast<std::int64_t>(needs[0].bytes)},
+                        {"free", static_cast<std::int64_t>(bindings.needs[0].bytes)}});
+  scratch_ = Buffer::address_of(bindings.needs[0]);
 }
 
 /// An address, or where in the step's block it will stand.

@@ -155,9 +155,13 @@ scf_status* alloc(scf_device* handle, std::uint32_t heap, std::uint64_t bytes, s
 
 void free(scf_buffer* handle) { delete Buffer::of(handle); }
 
-scf_status* import_host(scf_device* handle, void* pages, std::uint64_t bytes, std::uint32_t, scf_buffer** out) {
+scf_status* import_host(scf_device* handle, std::uint32_t heap, void* pages, std::uint64_t bytes, std::uint32_t,
+                        scf_buffer** out) {
   Device* device = Device::of(handle);
-  return guarded(device, [&] { *out = (new Buffer(*device, pages, bytes))->as_handle(); });
+  return guarded(device, [&] {
+    find_heap(*device, heap);
+    *out = (new Buffer(*device, pages, bytes))->as_handle();
+  });
 }
 
 scf_status* map(scf_buffer* handle, std::uint64_t offset, std::uint64_t bytes, void** out) {

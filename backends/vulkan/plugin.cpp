@@ -40,6 +40,7 @@ scf_status* device_open(scf_instance* handle, scf_str id, const scf_kv* pairs, s
 }
 
 scf_status* device_close(scf_device* handle) {
+  if (handle == nullptr) return nullptr;
   Instance& instance = Device::of(handle)->instance();
   delete Device::of(handle);
   return sdk::guard(instance.host(), [&] { instance.check_messages(); });

@@ -147,7 +147,8 @@ void Program::place_temporaries() {
       }
       lifetimes[slot].last = launch.level;
     }
-  scratch_bytes_ = sdk::plan_scratch(lifetimes, k_scratch_align);
+  const std::uint64_t bytes = sdk::plan_scratch(lifetimes, k_scratch_align);
+  if (bytes != 0) needs_.push_back({k_device_heap, 0, bytes, k_scratch_align});
   for (std::size_t i = 0; i < of_value.size(); ++i)
     if (of_value[i] != never) values_[i].offset = lifetimes[of_value[i]].offset;
   for (const std::uint32_t slot : of_block) block_offsets_.push_back(slot == never ? 0 : lifetimes[slot].offset);
@@ -210,9 +211,8 @@ scf_status* compile(scf_device* handle, const scf_graph_view* graph, const scf_k
 scf_status* requirements(scf_program* handle, scf_requirements* out) {
   const Program* program = Program::of(handle);
   scf_requirements need{};
-  need.scratch_bytes = program->scratch_bytes();
-  need.scratch_align = Program::k_scratch_align;
-  need.scratch_heap = k_device_heap;
+  need.needs = program->needs().data();
+  need.n_needs = program->needs().size();
   need.launches = program->launches().size();
   need.barriers = program->barriers();
   sdk::write_struct(out, need);

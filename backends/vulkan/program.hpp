@@ -56,7 +56,8 @@ public:
   const std::vector<std::uint64_t>& block_offsets() const { return block_offsets_; }
   const Recording& recording() const { return recording_; }
   const StepLayout& step() const { return step_; }
-  std::uint64_t scratch_bytes() const { return scratch_bytes_; }
+  /// The scratch, or nothing.
+  const std::vector<scf_need>& needs() const { return needs_; }
   std::uint64_t barriers() const { return launches_.empty() ? 0 : launches_.back().level; }
   /// Workgroups along one axis for this many of what is counted.
   std::uint32_t groups(const Launch& launch, int axis, std::uint64_t count) const;
@@ -79,7 +80,7 @@ private:
   std::vector<Launch> launches_;
   std::vector<std::uint64_t> block_offsets_;
   StepLayout step_;
-  std::uint64_t scratch_bytes_ = 0;
+  std::vector<scf_need> needs_;
 };
 
 } // namespace seacliff::vulkan

@@ -36,7 +36,7 @@ std::uint64_t Sema::counter() const {
 scf_status* Sema::query(std::uint64_t* out) const {
   const std::lock_guard lock(mutex_);
   if (!cause_.ok()) return cause_.clone();
-  return sdk::guard(device_.host(), [&] { *out = counter(); });
+  return guarded(&device_, [&] { *out = counter(); });
 }
 
 scf_status* Sema::wait(std::uint64_t value, std::uint64_t timeout_ns) {
@@ -66,7 +66,7 @@ scf_status* Sema::wait(std::uint64_t value, std::uint64_t timeout_ns) {
   const VkResult result = device_.vk().vkWaitSemaphores(device_.handle(), &info, patience);
   if (result == VK_SUCCESS) return nullptr;
   if (result == VK_TIMEOUT) return late();
-  fail(sdk::guard(device_.host(), [&] { check(result, "vkWaitSemaphores"); }));
+  fail(guarded(&device_, [&] { check(result, "vkWaitSemaphores"); }));
   const std::lock_guard lock(mutex_);
   return cause_.clone();
 }
@@ -77,7 +77,7 @@ scf_status* Sema::signal(std::uint64_t value) {
   if (value <= promised_)
     return sdk::make_status(device_.host(), SCF_INVALID_ARGUMENT,
                             "a timeline can only be signalled with a larger value");
-  return sdk::guard(device_.host(), [&] {
+  return guarded(&device_, [&] {
     VkSemaphoreSignalInfo info{};
     info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO;
     info.semaphore = handle_;
