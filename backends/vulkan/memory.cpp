@@ -22,6 +22,19 @@ std::uint32_t type_of(const Device& device, std::uint32_t heap) {
   return heap == k_device_heap ? device.caps().device_type : device.caps().host_type;
 }
 
+/// `type`, or where buffers may not lie there, one that is as near to device and host.
+std::uint32_t allowed_type(const Device& device, std::uint32_t type, std::uint32_t allowed) {
+  const VkPhysicalDeviceMemoryProperties& memory = device.adapter().memory;
+  constexpr VkMemoryPropertyFlags asked =
+      VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  if ((allowed >> type & 1u) != 0) return type;
+  for (std::uint32_t other = 0; other < memory.memoryTypeCount; ++other)
+    if ((allowed >> other & 1u) != 0 &&
+        ((memory.memoryTypes[other].propertyFlags ^ memory.memoryTypes[type].propertyFlags) & asked) == 0)
+      return other;
+  throw sdk::Failure(SCF_UNIMPLEMENTED, "buffers cannot lie in memory of type " + std::to_string(type));
+}
+
 sdk::Failure exhausted(const Device& device, std::uint32_t heap, std::uint64_t bytes, VkResult result) {
   const std::uint64_t left = device.instance().heap_budget(device.adapter(), type_of(device, heap));
   return {SCF_RESOURCE_EXHAUSTED,
@@ -110,8 +123,7 @@ void Buffer::allocate(std::uint32_t type, std::uint64_t bytes, const void* next)
   const DeviceCalls& vk = device_.vk();
   VkMemoryRequirements need{};
   vk.vkGetBufferMemoryRequirements(device_.handle(), buffer_, &need);
-  if ((need.memoryTypeBits >> type & 1u) == 0)
-    throw sdk::Failure(SCF_UNIMPLEMENTED, "buffers cannot lie in memory of type " + std::to_string(type));
+  type = allowed_type(device_, type, need.memoryTypeBits);
   VkMemoryAllocateFlagsInfo flags{};
   flags.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO;
   flags.pNext = next;
