@@ -8,6 +8,25 @@
 
 namespace seacliff::vulkan {
 
+const sdk::NodeView* Emitter::folded(std::string_view op) const {
+  for (const std::size_t part : fusion_.folds[index_].with)
+    if (nodes_[part].op() == op) return &nodes_[part];
+  return nullptr;
+}
+
+Place Emitter::in(const sdk::NodeView& node, std::uint32_t i) const {
+  if (i >= node.n_in() || node.raw().in[i] == SCF_NONE) return {};
+  const std::uint32_t value = node.raw().in[i];
+  const std::size_t norm = fusion_.norm_of[value];
+  return place(norm == Fusion::k_none ? value : nodes_[norm].raw().in[0]);
+}
+
+Norm Emitter::norm_of(std::uint32_t i) const {
+  const std::size_t norm = fusion_.norm_of[node().raw().in[i]];
+  if (norm == Fusion::k_none) return {};
+  return {true, in(nodes_[norm], 1), static_cast<float>(nodes_[norm].attr_float("eps"))};
+}
+
 Place Emitter::block(std::uint64_t bytes) {
   recording_.blocks.push_back(bytes);
   return {Place::Kind::block, static_cast<std::uint32_t>(recording_.blocks.size() - 1), 0};
@@ -36,7 +55,7 @@ std::uint32_t Emitter::word(float value) { return std::bit_cast<std::uint32_t>(v
 
 void Emitter::add(Dispatch dispatch) {
   assert(dispatch.at.size() <= PushBlock::k_addresses && dispatch.n.size() <= PushBlock::k_words);
-  dispatch.node = node_->id();
+  dispatch.node = node().id();
   recording_.dispatches.push_back(std::move(dispatch));
 }
 

@@ -2,6 +2,8 @@
 // and where temporaries lie is found out behind it.
 #pragma once
 
+#include "fusion.hpp"
+
 #include <seacliff/sdk/kernel.hpp>
 
 #include <cstdint>
@@ -74,17 +76,32 @@ struct Shape {
   std::uint32_t most_groups_x = 65535;
 };
 
+/// A norm that the reader of its input does as it reads: y = x·gain/sqrt(mean(x²)+eps).
+struct Norm {
+  bool wanted = false;
+  Place gain; // none: 1
+  float eps = 0;
+};
+
 class Emitter {
 public:
-  Emitter(Recording& recording, const Shape& shape) : recording_(recording), shape_(shape) {}
-  void begin(const sdk::NodeView& node) { node_ = &node; }
+  Emitter(Recording& recording, const Shape& shape, std::span<const sdk::NodeView> nodes, const Fusion& fusion)
+      : recording_(recording), shape_(shape), nodes_(nodes), fusion_(fusion) {}
+  /// The node whose op is asked next.
+  void begin(std::size_t index) { index_ = index; }
 
-  const sdk::NodeView& node() const { return *node_; }
+  const sdk::NodeView& node() const { return nodes_[index_]; }
+  /// The node of this op whose work is part of this one's; nullptr: there is none.
+  const sdk::NodeView* folded(std::string_view op) const;
   const Shape& shape() const { return shape_; }
   std::uint32_t subgroup() const { return shape_.subgroup; }
 
-  Place in(std::uint32_t i) const { return i < node_->n_in() ? place(node_->raw().in[i]) : Place{}; }
-  Place out(std::uint32_t i) const { return place(node_->raw().out[i]); }
+  /// Operands. An input that is to be normalised is what comes before the norm.
+  Place in(std::uint32_t i) const { return in(node(), i); }
+  Place out(std::uint32_t i) const { return out(node(), i); }
+  Place in(const sdk::NodeView& node, std::uint32_t i) const;
+  static Place out(const sdk::NodeView& node, std::uint32_t i) { return place(node.raw().out[i]); }
+  Norm norm_of(std::uint32_t i) const;
 
   /// A piece of scratch for this node.
   Place block(std::uint64_t bytes);
@@ -102,7 +119,9 @@ private:
 
   Recording& recording_;
   Shape shape_;
-  const sdk::NodeView* node_ = nullptr;
+  std::span<const sdk::NodeView> nodes_;
+  const Fusion& fusion_;
+  std::size_t index_ = 0;
 };
 
 /// Product of dimensions [begin, end) of a value.

@@ -21,9 +21,7 @@ struct Touch {
 
 Program::Program(Device& device, const scf_graph_view& graph) : device_(device) {
   read_values(graph);
-  Emitter emitter(recording_, {device.caps().subgroup, device.caps().most_groups[0]});
-  for (std::uint32_t i = 0; i < graph.n_nodes; ++i)
-    add_node(graph, sdk::strided(graph.nodes, graph.node_stride, i), emitter);
+  emit_nodes(graph);
   plan_levels();
   place_temporaries();
   lay_out_step();
@@ -73,28 +71,48 @@ void Program::use(const scf_graph_view& graph, std::uint32_t id) {
   }
 }
 
-void Program::add_node(const scf_graph_view& graph, const scf_node& node, Emitter& emitter) {
-  const Catalogue::Answer answer = device_.catalogue().ask(graph, node);
-  if (answer.entry == nullptr)
-    throw sdk::Failure(SCF_UNIMPLEMENTED, "node '" + std::string(sdk::view(node.name)) + "': " + answer.claim.reason,
-                       {{"node", std::int64_t{node.id}}});
-  std::uint64_t weights = 0;
+void Program::use_operands(const scf_graph_view& graph, const scf_node& node) {
   for (std::uint32_t i = 0; i < node.n_in + node.n_out; ++i) {
     const std::uint32_t id = i < node.n_in ? node.in[i] : node.out[i - node.n_in];
-    if (id == SCF_NONE) continue;
-    use(graph, id);
-    if (i < node.n_in && values_[id].role == SCF_ROLE_WEIGHT) weights += values_[id].most_bytes();
+    if (id != SCF_NONE) use(graph, id);
   }
-  const std::size_t first = recording_.dispatches.size();
-  const sdk::NodeView view(&graph, &node, answer.entry->op);
-  emitter.begin(view);
-  answer.entry->emit(emitter);
-  for (std::size_t i = first; i < recording_.dispatches.size(); ++i) {
-    Launch launch;
-    launch.dispatch = std::move(recording_.dispatches[i]);
-    if (i == first && !reads_by_need(answer.entry->op)) launch.weight_bytes = weights;
-    launches_.push_back(std::move(launch));
+}
+
+void Program::emit_nodes(const scf_graph_view& graph) {
+  std::vector<sdk::NodeView> nodes;
+  std::vector<const OpEntry*> entries;
+  for (std::uint32_t i = 0; i < graph.n_nodes; ++i) {
+    const scf_node& node = sdk::strided(graph.nodes, graph.node_stride, i);
+    const Catalogue::Answer answer = device_.catalogue().ask(graph, node);
+    if (answer.entry == nullptr)
+      throw sdk::Failure(SCF_UNIMPLEMENTED, "node '" + std::string(sdk::view(node.name)) + "': " + answer.claim.reason,
+                         {{"node", std::int64_t{node.id}}});
+    nodes.emplace_back(&graph, &node, answer.entry->op);
+    entries.push_back(answer.entry);
+    use_operands(graph, node);
   }
+  const Fusion fusion = find_fusion(nodes, graph.n_values);
+  Emitter emitter(recording_, {device_.caps().subgroup, device_.caps().most_groups[0]}, nodes, fusion);
+  for (std::size_t n = 0; n < nodes.size(); ++n) {
+    if (fusion.folds[n].skipped) continue;
+    const std::size_t first = recording_.dispatches.size();
+    emitter.begin(n);
+    entries[n]->emit(emitter);
+    for (std::size_t i = first; i < recording_.dispatches.size(); ++i) {
+      Launch launch;
+      launch.dispatch = std::move(recording_.dispatches[i]);
+      if (i == first && !reads_by_need(entries[n]->op)) launch.weight_bytes = weight_bytes(nodes[n].raw());
+      launches_.push_back(std::move(launch));
+    }
+  }
+}
+
+std::uint64_t Program::weight_bytes(const scf_node& node) const {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < node.n_in; ++i)
+    if (node.in[i] != SCF_NONE && values_[node.in[i]].role == SCF_ROLE_WEIGHT)
+      bytes += values_[node.in[i]].most_bytes();
+  return bytes;
 }
 
 /// A launch stands on the first level behind all it depends on; launches of one level run side by side, with one

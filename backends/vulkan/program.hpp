@@ -67,7 +67,9 @@ public:
 
 private:
   void read_values(const scf_graph_view& graph);
-  void add_node(const scf_graph_view& graph, const scf_node& node, Emitter& emitter);
+  void emit_nodes(const scf_graph_view& graph);
+  std::uint64_t weight_bytes(const scf_node& node) const;
+  void use_operands(const scf_graph_view& graph, const scf_node& node);
   void use(const scf_graph_view& graph, std::uint32_t id);
   void plan_levels();
   void place_temporaries();

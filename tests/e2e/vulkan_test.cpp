@@ -58,7 +58,7 @@ TEST_P(NanoOnVulkan, LogitsAsTheReference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Nano, NanoOnVulkan, testing::ValuesIn(k_ways),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& way) { return way.param.name; });
 
 } // namespace
 } // namespace seacliff::test

@@ -1,6 +1,7 @@
 // Attention over the sliding window and the compressed rows, with one sink per head.
 #include "catalogue.hpp"
 #include "products.hpp"
+#include "rows.hpp"
 
 namespace seacliff::vulkan {
 namespace {
@@ -106,16 +107,36 @@ sdk::Claim claim_attention(const sdk::NodeView& node) {
   return with_states(node, {2, 3});
 }
 
+/// The parts of a head become one; the window is written beside. `rope`: the node that turns the result; nullptr: none.
+void emit_merge(Emitter& e, Place sums, Place o, std::uint32_t parts, const sdk::NodeView* rope) {
+  const sdk::ValueView q = e.node().in(0), window = e.node().in(2);
+  const auto heads = u32(q.dim(1));
+  const Rotation rotation = rope != nullptr ? rotation_of(e, *rope) : Rotation{};
+  Dispatch d;
+  d.shader = "attend_merge";
+  d.constants = {128, rope != nullptr, rotation.inverse, is_half(window)};
+  d.at = {reads(sums),       reads(e.in(5)), writes(o),      reads(e.in(1)),
+          updates(e.out(1)), reads(e.in(6)), reads(e.in(7)), reads(rotation.frequencies)};
+  d.n = {u32(q.cols()), parts, heads, u32(window.dim(1)), rotation.pairs, static_cast<std::uint32_t>(rotation.shift)};
+  d.groups[0] = {fixed(heads + 1)};
+  d.groups[1] = {tokens_of(q)};
+  e.add(std::move(d));
+}
+
 void emit_attention(Emitter& e) {
   const sdk::NodeView& node = e.node();
+  const sdk::NodeView* rope = e.folded("rope_tail");
   const sdk::ValueView q = node.in(0);
   const Count tokens = tokens_of(q);
   const auto heads = u32(q.dim(1)), width = u32(q.cols());
   SeenRows seen = seen_rows(e, 1, 6);
   // Few tokens: the rows of one are shared out among several workgroups.
-  const auto parts =
-      tokens.most <= 8 ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(seen.most / 64, 1, 16)) : 1u;
-  const Place sums = parts > 1 ? e.floats(tokens * (std::uint64_t{heads} * parts * (width + 2))) : e.out(0);
+  const bool few = is_few(tokens);
+  const auto parts = few ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(seen.most / 64, 2, 16)) : 1u;
+  const Place o = rope != nullptr ? Emitter::out(*rope, 0) : e.out(0);
+  Place sums = o;
+  if (few) sums = e.floats(tokens * (std::uint64_t{heads} * parts * (width + 2)));
+  if (!few && rope != nullptr) sums = e.floats(tokens * (std::uint64_t{heads} * width));
   Dispatch d;
   d.shader = "attend";
   d.constants = {k_threads};
@@ -129,17 +150,10 @@ void emit_attention(Emitter& e) {
   d.groups[1] = {fixed(parts)};
   d.groups[2] = {tokens};
   e.add(std::move(d));
+  if (few) return emit_merge(e, sums, o, parts, rope);
 
-  if (parts > 1) {
-    Dispatch merge;
-    merge.shader = "attend_merge";
-    merge.constants = {128};
-    merge.at = {reads(sums), reads(e.in(5)), writes(e.out(0))};
-    merge.n = {width, parts, heads};
-    merge.groups[0] = {fixed(heads)};
-    merge.groups[1] = {tokens};
-    e.add(std::move(merge));
-  }
+  if (rope != nullptr)
+    emit_row_work(e, sums, o, e.in(*rope, 1), tokens * heads, width, heads, {.norm = {}, .rope = rope});
   emit_ring_write(e, e.in(1), e.out(1), node.in(2), e.in(6), e.in(7), tokens);
 }
 

@@ -35,7 +35,7 @@ void emit_pooling(Emitter& e, bool full) {
   const Count tokens = tokens_of(node.in(0));
   const bool index = node.attr_int("index") != 0;
   const Place ape = ape_of(e);
-  const Rotation rotation = full ? rotation_of(e) : Rotation{};
+  const Rotation rotation = full ? rotation_of(e, node) : Rotation{};
 
   Dispatch pool;
   pool.shader = "compress";

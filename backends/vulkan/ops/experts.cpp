@@ -12,6 +12,7 @@ struct Experts {
   std::uint32_t gate = 0, up = 0, down = 0; // inputs of the node
   std::uint32_t width = 0, hidden = 0, slots = 1, count = 1;
   Count tokens;
+  Norm norm; // of x
 
   Count pairs() const { return tokens * slots; }
 };
@@ -21,6 +22,7 @@ Experts experts_of(const Emitter& e, bool shared) {
   Experts x;
   x.x = e.in(0);
   x.y = e.out(0);
+  x.norm = e.norm_of(0);
   x.gate = shared ? 1 : 3;
   x.up = x.gate + 1;
   x.down = x.gate + 2;
@@ -44,10 +46,12 @@ void emit_fused(Emitter& e, const Experts& x) {
   const std::uint32_t up_rows = 1, down_rows = rows_each(x.width);
   Dispatch up;
   up.shader = "expert_up";
-  up.constants = {threads, format_word(in_format), up_rows, is_aligned(x.width)};
+  up.constants = {threads, format_word(in_format), up_rows, is_aligned(x.width), x.norm.wanted};
   up.at = {reads(x.x),   reads(e.in(x.gate)), reads(e.in(x.up)),           writes(mid),
            reads(x.ids), reads(x.weights),    reads(grid_of(e, in_format))};
   up.n = {x.width, x.hidden, x.slots, x.count, Emitter::word(static_cast<float>(e.node().attr_float("clamp")))};
+  up.at.push_back(reads(x.norm.gain));
+  up.n.push_back(Emitter::word(x.norm.eps));
   up.groups[0] = {fixed(x.hidden), up_rows * k_row_groups};
   up.groups[1] = {x.pairs()};
   e.add(std::move(up));
@@ -76,6 +80,7 @@ Product product_for(const Emitter& e, const Experts& x, Place from, std::uint32_
   p.mode = x.ids ? Product::Mode::by_id : Product::Mode::one;
   p.matrices = x.count;
   p.ids = x.ids;
+  if (from.kind == x.x.kind && from.index == x.x.index) p.norm = x.norm;
   return p;
 }
 

@@ -104,10 +104,10 @@ void emit_index_select(Emitter& e) {
   s.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(s.heads * width)));
   s.selects = true;
   s.enough = u32(node.out(0).cols());
-  emit_product(e, product_of(e, e.in(0), 2, raw, s.tokens));
-  emit_product(e, product_of(e, e.in(1), 3, s.weights, s.tokens));
+  emit_product(e, product_of_input(e, 0, 2, raw, s.tokens));
+  emit_product(e, product_of_input(e, 1, 3, s.weights, s.tokens));
   emit_row_work(e, raw, s.iq, s.pos, s.tokens * s.heads, s.state.cols(), s.heads,
-                {.rope = true, .idx4 = node.attr_int("idx4") != 0});
+                {.norm = {}, .rope = &node, .idx4 = node.attr_int("idx4") != 0});
   emit_scores(e, s);
   emit_top_rows(e, s.scores, e.out(0), s.pos, rows, s.enough, s.ratio, s.tokens);
 }

@@ -7,7 +7,7 @@ namespace {
 
 sdk::Claim claim_product(const sdk::NodeView& node) { return with_weights(node, {1}); }
 
-void emit_matmul(Emitter& e) { emit_product(e, product_of(e, e.in(0), 1, e.out(0), rows_of(e.node().out(0)))); }
+void emit_matmul(Emitter& e) { emit_product(e, product_of_input(e, 0, 1, e.out(0), rows_of(e.node().out(0)))); }
 
 /// x[T,G·K]·w[G·N,K] is G products whose rows alternate in x and in y.
 Product grouped_product(const Emitter& e, Place x, Place y, Count tokens) {

@@ -20,10 +20,11 @@ void emit_few(Emitter& emitter, const Product& p) {
   const std::uint32_t at_once = p.mode == Product::Mode::one ? rows_at_once(p.rows) : 1;
   Dispatch d;
   d.shader = "matvec";
-  d.constants = {k_row_groups * emitter.subgroup(),  format_word(p.format), each, at_once,
-                 static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
+  d.constants = {k_row_groups * emitter.subgroup(),  format_word(p.format), each,         at_once,
+                 static_cast<std::uint32_t>(p.mode), is_aligned(p.k),       p.norm.wanted};
   d.at = operands(emitter, p);
-  d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices};
+  d.at.push_back(reads(p.norm.gain));
+  d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices, Emitter::word(p.norm.eps)};
   d.groups[0] = {fixed(p.n), each * k_row_groups};
   d.groups[1] = {p.rows, at_once};
   emitter.add(std::move(d));
@@ -61,6 +62,12 @@ Product product_of(const Emitter& emitter, Place x, std::uint32_t w, Place y, Co
   p.k = u32(weight.cols());
   p.n = u32(weight.rows());
   p.rows = rows;
+  return p;
+}
+
+Product product_of_input(const Emitter& emitter, std::uint32_t x, std::uint32_t w, Place y, Count rows) {
+  Product p = product_of(emitter, emitter.in(x), w, y, rows);
+  p.norm = emitter.norm_of(x);
   return p;
 }
 

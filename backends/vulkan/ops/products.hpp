@@ -17,16 +17,19 @@ struct Product {
   Mode mode = Mode::one;      // by_id: the matrix is ids[r]; grouped: it is r mod matrices
   std::uint32_t matrices = 1;
   Place ids;
+  Norm norm; // of x, where there are few rows
 };
 
 /// The product of x with weight input `w` of the node, one matrix for all.
 Product product_of(const Emitter& emitter, Place x, std::uint32_t w, Place y, Count rows);
+/// The same with input `x` of the node, normalised where that is left to its readers.
+Product product_of_input(const Emitter& emitter, std::uint32_t x, std::uint32_t w, Place y, Count rows);
 
 /// The fastest way for this many rows.
 void emit_product(Emitter& emitter, const Product& product);
 
 /// So few rows that weights are better read once for all of them than through tiles.
-inline bool is_few(Count rows) { return rows.most <= 8; }
+inline bool is_few(Count rows) { return rows.most <= static_cast<std::uint64_t>(k_few_tokens); }
 
 /// Pairs of token and slot in the order of their experts, for products by tiles.
 inline constexpr std::uint32_t k_most_listed_experts = 1023; // what expert_sort.comp keeps in shared memory, less one

@@ -58,7 +58,7 @@ void emit_route(Emitter& e) {
   const std::int64_t experts = node.in(1).rows();
   const sdk::ValueView table = node.in(3);
   const Place logits = e.floats(tokens * static_cast<std::uint64_t>(experts));
-  emit_product(e, product_of(e, e.in(0), 1, logits, tokens));
+  emit_product(e, product_of_input(e, 0, 1, logits, tokens));
   emit_choice(e, table ? From::table : From::largest,
               {reads(logits), reads(e.in(2)), reads(e.in(3)), reads(e.in(4)), writes(e.out(0)), writes(e.out(1))},
               experts, node.out(0).cols(), table ? table.dim(0) : 0, tokens);

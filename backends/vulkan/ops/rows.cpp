@@ -49,8 +49,7 @@ sdk::Claim not_longer(std::int64_t width) {
 
 } // namespace
 
-Rotation rotation_of(Emitter& emitter) {
-  const sdk::NodeView& node = emitter.node();
+Rotation rotation_of(Emitter& emitter, const sdk::NodeView& node) {
   std::vector<std::uint64_t> turns;
   for (const double frequency : frequencies_of(node)) turns.push_back(as_turns(frequency));
   Rotation rotation;
@@ -82,15 +81,20 @@ sdk::Claim can_round_index(const sdk::NodeView& node, std::int64_t width) {
 
 void emit_row_work(Emitter& emitter, Place x, Place y, Place pos, Count rows, std::int64_t width,
                    std::int64_t per_token, const RowWork& work) {
-  const Rotation rotation = work.rope ? rotation_of(emitter) : Rotation{};
+  const Rotation rotation = work.rope != nullptr ? rotation_of(emitter, *work.rope) : Rotation{};
   const auto kept = static_cast<std::uint32_t>(emitter.node().attr_int("rot"));
   constexpr std::uint32_t threads = 64;
   Dispatch d;
   d.shader = "row_op";
-  d.constants = {threads, work.rope, rotation.inverse, work.kv8, work.idx4, work.half};
-  d.at = {reads(x), writes(y), reads(pos), reads(rotation.frequencies)};
-  d.n = {u32(width), emitter.word(rows), u32(per_token), rotation.pairs, static_cast<std::uint32_t>(rotation.shift),
-         kept};
+  d.constants = {threads, work.rope != nullptr, rotation.inverse, work.kv8, work.idx4, work.half, work.norm.wanted};
+  d.at = {reads(x), writes(y), reads(pos), reads(rotation.frequencies), reads(work.norm.gain)};
+  d.n = {u32(width),
+         emitter.word(rows),
+         u32(per_token),
+         rotation.pairs,
+         static_cast<std::uint32_t>(rotation.shift),
+         kept,
+         Emitter::word(work.norm.eps)};
   d.groups[0] = {rows};
   emitter.add(std::move(d));
 }
@@ -101,9 +105,21 @@ std::int64_t rows_per_token(const sdk::ValueView& out) {
   return static_cast<std::int64_t>(count_of(out, 1, std::max(out.rank() - 1, 1u)).most);
 }
 
-void emit_on_rows(Emitter& e, Place pos, const RowWork& work) {
-  const sdk::ValueView out = e.node().out(0);
-  emit_row_work(e, e.in(0), e.out(0), pos, rows_of(out), out.cols(), rows_per_token(out), work);
+/// The node and the row work folded into it: norm, then rotation, then the node's own.
+void emit_on_rows(Emitter& e, Place pos, RowWork work) {
+  const sdk::NodeView out_node = e.node();
+  const sdk::ValueView out = out_node.out(0);
+  Place x = e.in(0);
+  if (const sdk::NodeView* rope = e.folded("rope_tail")) {
+    work.rope = rope;
+    x = e.in(*rope, 0);
+    pos = e.in(*rope, 1);
+  }
+  if (const sdk::NodeView* norm = e.folded("rms_norm")) {
+    work.norm = {true, e.in(*norm, 1), static_cast<float>(norm->attr_float("eps"))};
+    x = e.in(*norm, 0);
+  }
+  emit_row_work(e, x, e.out(0), pos, rows_of(out), out.cols(), rows_per_token(out), work);
 }
 
 sdk::Claim claim_rms_norm(const sdk::NodeView&) { return sdk::Claim::ok(); }
@@ -121,16 +137,16 @@ void emit_rms_norm(Emitter& e) {
 }
 
 sdk::Claim claim_rope(const sdk::NodeView& node) { return can_rotate(node, node.out(0).cols()); }
-void emit_rope(Emitter& e) { emit_on_rows(e, e.in(1), {.rope = true}); }
+void emit_rope(Emitter& e) { emit_on_rows(e, e.in(1), {.norm = {}, .rope = &e.node()}); }
 
 sdk::Claim claim_kv_round(const sdk::NodeView& node) { return can_round_kv(node, node.out(0).cols()); }
 void emit_kv_round(Emitter& e) {
-  emit_on_rows(e, {}, {.kv8 = e.node().attr_int("kv8") != 0, .half = e.node().attr_int("f16") != 0});
+  emit_on_rows(e, {}, {.norm = {}, .kv8 = e.node().attr_int("kv8") != 0, .half = e.node().attr_int("f16") != 0});
 }
 
 sdk::Claim claim_index_round(const sdk::NodeView& node) { return can_round_index(node, node.out(0).cols()); }
 void emit_index_round(Emitter& e) {
-  emit_on_rows(e, {}, {.idx4 = e.node().attr_int("idx4") != 0, .half = e.node().attr_int("f16") != 0});
+  emit_on_rows(e, {}, {.norm = {}, .idx4 = e.node().attr_int("idx4") != 0, .half = e.node().attr_int("f16") != 0});
 }
 
 constexpr OpEntry k_ops[] = {

@@ -14,7 +14,7 @@ struct Rotation {
   std::int32_t shift = 0;
   bool inverse = false;
 };
-Rotation rotation_of(Emitter& emitter);
+Rotation rotation_of(Emitter& emitter, const sdk::NodeView& node);
 
 /// NO for rows that are longer than shared memory has room for, or cannot be rotated or rounded.
 sdk::Claim can_rotate(const sdk::NodeView& node, std::int64_t width);
@@ -23,7 +23,9 @@ sdk::Claim can_round_index(const sdk::NodeView& node, std::int64_t width);
 
 /// What is done to each row, in this order.
 struct RowWork {
-  bool rope = false, kv8 = false, idx4 = false, half = false;
+  Norm norm;
+  const sdk::NodeView* rope = nullptr; // the node with the attributes of the rotation; nullptr: none
+  bool kv8 = false, idx4 = false, half = false;
 };
 /// Rows of `width` elements, `per_token` of them with the same position.
 void emit_row_work(Emitter& emitter, Place x, Place y, Place pos, Count rows, std::int64_t width,

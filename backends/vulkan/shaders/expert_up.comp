@@ -8,8 +8,9 @@
 layout(constant_id = 1) const uint FORMAT = 0;
 layout(constant_id = 2) const uint ROWS = 1;
 layout(constant_id = 3) const bool ALIGNED = false;
+layout(constant_id = 4) const bool NORM = false; // x is to be normalised: its squares are summed on the way
 
-// at: x[T,K], gate[X,N,K], up[X,N,K], mid[T,S,N], ids[T,S] or none, weights[T,S] or none, grid.
+// at: x[T,K], gate[X,N,K], up[X,N,K], mid[T,S,N], ids[T,S] or none, weights[T,S] or none, grid, gain[K] or none.
 void main() {
   const uint k = number(0), n = number(1), slots = number(2), experts = number(3);
   const uint first = (gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID) * ROWS, pair = gl_WorkGroupID.y;
@@ -21,9 +22,13 @@ void main() {
   const uint64_t x = floats(at(0), uint64_t(pair / slots) * k);
   float gates[ROWS], ups[ROWS];
   [[unroll]] for (uint r = 0; r < ROWS; ++r) gates[r] = ups[r] = 0.0;
+  float squares = 0.0;
+  const uint64_t gain = NORM ? at(7) : 0UL;
   const uint chunks = known ? (k + 15u) / 16u : 0u;
   for (uint c = gl_SubgroupInvocationID; c < chunks; c += gl_SubgroupSize) {
-    const Chunk xs = float_chunk(ALIGNED, x, c, k);
+    Chunk xs = float_chunk(ALIGNED, x, c, k);
+    if (NORM) squares += chunk_dot(xs, xs);
+    if (NORM && gain != 0UL) xs = times(xs, float_chunk(ALIGNED, gain, c, k));
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
       const uint64_t row = uint64_t(min(first + r, n - 1u)) * stride;
       gates[r] += chunk_dot(weight_chunk(FORMAT, ALIGNED, gate + row, c, k, grid), xs);
@@ -31,8 +36,9 @@ void main() {
     }
   }
   const float weight = has(5) ? InFloats(at(5)).v[pair] : 1.0;
+  const float scale = NORM ? 1.0 / sqrt(subgroupAdd(squares) / float(k) + real(5)) : 1.0;
   [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-    const float g = subgroupAdd(gates[r]), u = subgroupAdd(ups[r]);
+    const float g = subgroupAdd(gates[r]) * scale, u = subgroupAdd(ups[r]) * scale;
     if (gl_SubgroupInvocationID == 0 && first + r < n)
       Floats(floats(at(3), uint64_t(pair) * n)).v[first + r] = gated(g, u, real(4)) * weight;
   }

@@ -9,8 +9,9 @@ layout(constant_id = 2) const uint ROWS = 1;
 layout(constant_id = 3) const uint TOKENS = 1;
 layout(constant_id = 4) const uint MODE = 0; // which matrix a row of y has: 0 the only one, 1 that of ids, 2 row mod G
 layout(constant_id = 5) const bool ALIGNED = false;
+layout(constant_id = 6) const bool NORM = false; // x is to be normalised: its squares are summed on the way
 
-// at: x[.,K], w[.,N,K], y[.,N], ids, grid.
+// at: x[.,K], w[.,N,K], y[.,N], ids, grid, gain[K] or none.
 void main() {
   const uint k = number(0), n = number(1), rows = count(2), share = number(3), matrices = number(4);
   const uint first = (gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID) * ROWS, row = gl_WorkGroupID.y * TOKENS;
@@ -31,19 +32,31 @@ void main() {
 
   float sums[ROWS * TOKENS];
   [[unroll]] for (uint i = 0; i < ROWS * TOKENS; ++i) sums[i] = 0.0;
+  float squares[TOKENS];
+  [[unroll]] for (uint t = 0; t < TOKENS; ++t) squares[t] = 0.0;
+  const uint64_t gain = NORM ? at(5) : 0UL;
   const uint chunks = known ? (k + 15u) / 16u : 0u;
   for (uint c = gl_SubgroupInvocationID; c < chunks; c += gl_SubgroupSize) {
     Chunk xs[TOKENS];
-    [[unroll]] for (uint t = 0; t < TOKENS; ++t)
+    [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
       xs[t] = float_chunk(ALIGNED, floats(x, uint64_t(min(row + t, rows - 1u) / share) * k), c, k);
+      if (NORM) squares[t] += chunk_dot(xs[t], xs[t]);
+    }
+    if (NORM && gain != 0UL) {
+      const Chunk gains = float_chunk(ALIGNED, gain, c, k);
+      [[unroll]] for (uint t = 0; t < TOKENS; ++t) xs[t] = times(xs[t], gains);
+    }
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
       const Chunk ws = weight_chunk(FORMAT, ALIGNED, w + uint64_t(min(first + r, n - 1u)) * stride, c, k, grid);
       [[unroll]] for (uint t = 0; t < TOKENS; ++t) sums[r * TOKENS + t] += chunk_dot(ws, xs[t]);
     }
   }
+  float scales[TOKENS];
+  [[unroll]] for (uint t = 0; t < TOKENS; ++t)
+    scales[t] = NORM ? 1.0 / sqrt(subgroupAdd(squares[t]) / float(k) + real(5)) : 1.0;
   [[unroll]] for (uint r = 0; r < ROWS; ++r)
     [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
-      const float sum = subgroupAdd(sums[r * TOKENS + t]);
+      const float sum = subgroupAdd(sums[r * TOKENS + t]) * scales[t];
       if (gl_SubgroupInvocationID == 0 && first + r < n && row + t < rows)
         Floats(floats(y, uint64_t(row + t) * n)).v[first + r] = sum;
     }

@@ -1,4 +1,4 @@
-// Ops on single rows, one after another where several are wanted: rotary positions, round trips.
+// Ops on single rows, one after another where several are wanted: norm, rotary positions, round trips.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "base.glsl"
@@ -9,8 +9,9 @@ layout(constant_id = 2) const bool INVERSE = false;
 layout(constant_id = 3) const bool KV8 = false;
 layout(constant_id = 4) const bool IDX4 = false;
 layout(constant_id = 5) const bool HALF = false;
+layout(constant_id = 6) const bool NORM = false;
 
-// at: x, y, pos, frequencies.
+// at: x, y, pos, frequencies, weight of the norm.
 void main() {
   const uint n = number(0), rows = count(1), per_token = number(2), pairs = number(3), kept = number(5);
   const int shift = int(number(4));
@@ -19,6 +20,7 @@ void main() {
     InFloats from = InFloats(floats(x, uint64_t(row) * n));
     FOR_ROW(i, n) row_of_group[i] = from.v[i];
     barrier();
+    if (NORM) row_norm(n, real(6), at(4));
     if (ROPE) row_rope(n, pairs, InInts(at(2)).v[row / per_token] + shift, at(3), INVERSE);
     if (KV8) row_kv8(n - kept);
     if (IDX4) row_idx4(n);

@@ -215,6 +215,11 @@ Chunk float_chunk(bool aligned, uint64_t row, uint chunk, uint k) {
   return aligned ? aligned_chunk(k_f32, row, chunk) : plain_chunk(k_f32, row, chunk, min(16u, k - chunk * 16u));
 }
 
+Chunk times(Chunk a, Chunk b) {
+  [[unroll]] for (uint i = 0; i < 4; ++i) a.v[i] *= b.v[i];
+  return a;
+}
+
 float chunk_dot(Chunk a, Chunk b) {
   return dot(a.v[0], b.v[0]) + dot(a.v[1], b.v[1]) + dot(a.v[2], b.v[2]) + dot(a.v[3], b.v[3]);
 }
