@@ -33,6 +33,7 @@ struct Place {
   std::uint64_t offset = 0;
 
   explicit operator bool() const { return kind != Kind::none; }
+  bool operator==(const Place&) const = default;
   Place operator+(std::uint64_t bytes) const { return {kind, index, offset + bytes}; }
 };
 

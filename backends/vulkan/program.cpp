@@ -1,6 +1,7 @@
 #include "program.hpp"
 
 #include "exec.hpp"
+#include "ops/products.hpp"
 
 #include <seacliff/sdk/table.hpp>
 
@@ -23,6 +24,7 @@ Program::Program(Device& device, const scf_graph_view& graph) : device_(device) 
   read_values(graph);
   emit_nodes(graph);
   plan_levels();
+  join_launches();
   place_temporaries();
   lay_out_step();
   for (Launch& launch : launches_)
@@ -141,6 +143,21 @@ void Program::plan_levels() {
   }
   std::stable_sort(launches_.begin(), launches_.end(),
                    [](const Launch& a, const Launch& b) { return a.level < b.level; });
+}
+
+/// Products of one level with the same x become one launch.
+void Program::join_launches() {
+  std::vector<Launch> joined;
+  for (Launch& launch : launches_) {
+    const auto host = std::find_if(joined.begin(), joined.end(), [&](Launch& other) {
+      return other.level == launch.level && join_products(other.dispatch, launch.dispatch);
+    });
+    if (host == joined.end())
+      joined.push_back(std::move(launch));
+    else
+      host->weight_bytes += launch.weight_bytes;
+  }
+  launches_ = std::move(joined);
 }
 
 /// Temporaries of the graph and pieces of the ops share one scratch: what is never alive on the same level may lie in

@@ -72,6 +72,7 @@ private:
   void use_operands(const scf_graph_view& graph, const scf_node& node);
   void use(const scf_graph_view& graph, std::uint32_t id);
   void plan_levels();
+  void join_launches();
   void place_temporaries();
   void lay_out_step();
 

@@ -10,10 +10,14 @@ constexpr std::uint32_t k_threads = 256;
 
 bool is_half(const sdk::ValueView& state) { return state.dtype() == DType::f16; }
 
-/// The ape as float32: as it is, or decoded.
-Place ape_of(Emitter& e) {
+/// The ape: as it is in a format that kernels take element by element, or decoded.
+struct Ape {
+  Place place;
+  std::uint32_t format;
+};
+Ape ape_of(Emitter& e) {
   const sdk::ValueView ape = e.node().in(2);
-  if (ape.dtype() == DType::f32) return e.in(2);
+  if (dtype_info(ape.dtype()).block_elems == 1) return {e.in(2), format_word(ape.dtype())};
   const auto k = u32(ape.cols()), rows = u32(ape.rows());
   const Place decoded = e.floats(fixed(std::uint64_t{k} * rows));
   Dispatch d;
@@ -23,7 +27,7 @@ Place ape_of(Emitter& e) {
   d.n = {k, 1, e.word(fixed(rows)), rows};
   d.groups[0] = {fixed(rows)};
   e.add(std::move(d));
-  return decoded;
+  return {decoded, format_word(DType::f32)};
 }
 
 /// Pooled rows first, from the carry as it was; then the carry. `full`: all of compress.
@@ -33,8 +37,8 @@ void emit_pooling(Emitter& e, bool full) {
   const auto ratio = u32(node.attr_int("ratio")), ring = u32(node.in(carry).dim(1)), w = u32(node.in(0).cols());
   const std::uint32_t n = ratio == 4 ? w / 2 : w;
   const Count tokens = tokens_of(node.in(0));
-  const bool index = node.attr_int("index") != 0;
-  const Place ape = ape_of(e);
+  const bool index = node.attr_int("index") != 0, alone = tokens.most == 1;
+  const Ape ape = ape_of(e);
   const Rotation rotation = full ? rotation_of(e, node) : Rotation{};
 
   Dispatch pool;
@@ -45,8 +49,11 @@ void emit_pooling(Emitter& e, bool full) {
                     full && !index && node.attr_int("kv8") != 0,
                     full && index && node.attr_int("idx4") != 0,
                     full && node.attr_int("f16") != 0,
-                    full && is_half(node.in(5))};
-  pool.at = {reads(e.in(0)), reads(e.in(1)), reads(ape), reads(e.in(carry)), reads(e.in(pos)), reads(e.in(pos + 1))};
+                    full && is_half(node.in(5)),
+                    alone,
+                    ape.format};
+  pool.at = {reads(e.in(0)),   reads(e.in(1)),      reads(ape.place), alone ? updates(e.in(carry)) : reads(e.in(carry)),
+             reads(e.in(pos)), reads(e.in(pos + 1))};
   if (full)
     pool.at.insert(pool.at.end(), {updates(e.out(1)), reads(e.in(3)), reads(rotation.frequencies)});
   else
@@ -61,11 +68,13 @@ void emit_pooling(Emitter& e, bool full) {
             u32(node.attr_int("rot"))};
   pool.groups[0] = {tokens};
   e.add(std::move(pool));
+  if (alone) return;
 
   Dispatch write;
   write.shader = "carry_write";
-  write.constants = {k_threads};
-  write.at = {reads(e.in(0)), reads(e.in(1)), reads(ape), updates(e.in(carry)), reads(e.in(pos)), reads(e.in(pos + 1))};
+  write.constants = {k_threads, ape.format};
+  write.at = {reads(e.in(0)),       reads(e.in(1)),   reads(ape.place),
+              updates(e.in(carry)), reads(e.in(pos)), reads(e.in(pos + 1))};
   write.n = {ratio, ring, w};
   write.groups[0] = {tokens};
   e.add(std::move(write));

@@ -11,6 +11,8 @@ constexpr std::uint32_t k_sort_threads = 256;
 /// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
 std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
 
+constexpr std::string_view k_few_rows = "matvec";
+
 std::vector<Use> operands(Emitter& emitter, const Product& p) {
   return {reads(p.x), reads(p.w), writes(p.y), reads(p.ids), reads(grid_of(emitter, p.format))};
 }
@@ -19,12 +21,12 @@ void emit_few(Emitter& emitter, const Product& p) {
   const std::uint32_t each = rows_each(p.n);
   const std::uint32_t at_once = p.mode == Product::Mode::one ? rows_at_once(p.rows) : 1;
   Dispatch d;
-  d.shader = "matvec";
-  d.constants = {k_row_groups * emitter.subgroup(),  format_word(p.format), each,         at_once,
-                 static_cast<std::uint32_t>(p.mode), is_aligned(p.k),       p.norm.wanted};
-  d.at = operands(emitter, p);
-  d.at.push_back(reads(p.norm.gain));
-  d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices, Emitter::word(p.norm.eps)};
+  d.shader = k_few_rows;
+  d.constants = {k_row_groups * emitter.subgroup(),  format_word(p.format), each,          at_once,
+                 static_cast<std::uint32_t>(p.mode), is_aligned(p.k),       p.norm.wanted, 1};
+  d.at = {reads(p.x), reads(grid_of(emitter, p.format)), reads(p.norm.gain), reads(p.w), writes(p.y)};
+  if (p.mode == Product::Mode::by_id) d.at.push_back(reads(p.ids));
+  d.n = {p.k, emitter.word(p.rows), p.share, p.matrices, Emitter::word(p.norm.eps), p.n};
   d.groups[0] = {fixed(p.n), each * k_row_groups};
   d.groups[1] = {p.rows, at_once};
   emitter.add(std::move(d));
@@ -46,7 +48,26 @@ void emit_tiles(Emitter& emitter, const Product& p) {
 
 } // namespace
 
-std::uint32_t rows_each(std::uint32_t n) { return n >= 1024 ? 2 : 1; }
+std::uint32_t rows_each(std::uint32_t n) { return n >= 4096 ? 2 : 1; }
+
+bool join_products(Dispatch& into, const Dispatch& other) {
+  constexpr std::size_t shared_operands = 3, shared_words = 5, mode = 4, joined = 7, most = 3;
+  if (into.shader != k_few_rows || other.shader != k_few_rows || into.constants[joined] == most) return false;
+  std::vector<std::uint32_t> constants = into.constants;
+  constants[joined] = 1;
+  if (constants != other.constants || constants[mode] != static_cast<std::uint32_t>(Product::Mode::one)) return false;
+  for (std::size_t i = 0; i < shared_operands; ++i)
+    if (!(into.at[i].place == other.at[i].place)) return false;
+  if (!std::equal(into.n.begin(), into.n.begin() + shared_words, other.n.begin())) return false;
+  into.at.insert(into.at.end(), other.at.begin() + shared_operands, other.at.end());
+  into.n.push_back(other.n.back());
+  ++into.constants[joined];
+  // Every matrix has workgroups of its own.
+  const std::uint64_t per = into.groups[0].per, blocks = (other.groups[0].count.factor + per - 1) / per;
+  const std::uint64_t before = (into.groups[0].count.factor + per - 1) / per;
+  into.groups[0].count = fixed((before + blocks) * per);
+  return true;
+}
 
 Place grid_of(Emitter& emitter, DType format) {
   return format == DType::iq2_xxs ? emitter.constants(std::as_bytes(std::span(blocks::iq2xxs_grid))) : Place{};

@@ -50,6 +50,10 @@ inline std::uint32_t is_aligned(std::uint32_t k) { return k % 16 == 0 ? 1 : 0; }
 inline constexpr std::uint32_t k_row_groups = 4; // subgroups of a workgroup
 std::uint32_t rows_each(std::uint32_t n);        // rows of a subgroup
 
+/// Makes `other` part of `into` where both multiply the same few rows with weights of one format. They stand on the
+/// same level, so neither waits for the other.
+bool join_products(Dispatch& into, const Dispatch& other);
+
 /// NO unless the inputs, where present, are weights in a format with a kernel.
 sdk::Claim with_weights(const sdk::NodeView& node, std::initializer_list<std::uint32_t> inputs);
 /// NO unless the inputs, where present, are f32 or f16.

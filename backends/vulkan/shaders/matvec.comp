@@ -1,4 +1,5 @@
-// Products of few rows with weights: a subgroup has ROWS rows of the matrix, each decoded once for TOKENS rows of x.
+// Products of few rows with weights: a subgroup has ROWS rows of a matrix, each decoded once for TOKENS rows of x. Up to
+// three matrices may be multiplied with the same x.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "base.glsl"
@@ -11,30 +12,40 @@ layout(constant_id = 4) const uint MODE = 0; // which matrix a row of y has: 0 t
 layout(constant_id = 5) const bool ALIGNED = false;
 layout(constant_id = 6) const bool NORM = false; // x is to be normalised: its squares are summed on the way
 
-// at: x[.,K], w[.,N,K], y[.,N], ids, grid, gain[K] or none.
+layout(constant_id = 7) const uint JOINED = 1; // matrices that are multiplied with x
+
+// at: x[.,K], grid, gain[K] or none, w[.,N,K], y[.,N], then w and y of further ones, or with MODE 1 ids.
 void main() {
-  const uint k = number(0), n = number(1), rows = count(2), share = number(3), matrices = number(4);
-  const uint first = (gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID) * ROWS, row = gl_WorkGroupID.y * TOKENS;
-  const uint64_t x = at(0), y = at(2), grid = at(4), stride = row_bytes(FORMAT, k);
+  const uint k = number(0), rows = count(1), share = number(2), matrices = number(3);
+  uint of = 0, block = gl_WorkGroupID.x;
+  [[unroll]] for (uint i = 0; i + 1 < JOINED; ++i) {
+    const uint blocks = (number(5 + i) + ROWS * gl_NumSubgroups - 1u) / (ROWS * gl_NumSubgroups);
+    if (of != i || block < blocks) continue;
+    block -= blocks;
+    of = i + 1;
+  }
+  const uint n = number(5 + of), first = (block * gl_NumSubgroups + gl_SubgroupID) * ROWS;
+  const uint row = gl_WorkGroupID.y * TOKENS;
+  const uint64_t x = at(0), y = at(4 + 2 * of), grid = at(1), stride = row_bytes(FORMAT, k);
   if (first >= n) return;
 
   // TOKENS is 1 unless there is one matrix for all.
   uint matrix = 0;
   bool known = true;
   if (MODE == 1) {
-    const int id = InInts(at(3)).v[row];
+    const int id = InInts(at(5)).v[row];
     known = id >= 0 && uint(id) < matrices;
     matrix = known ? uint(id) : 0;
   } else if (MODE == 2) {
     matrix = row % matrices;
   }
-  const uint64_t w = at(1) + uint64_t(matrix) * uint64_t(n) * stride;
+  const uint64_t w = at(3 + 2 * of) + uint64_t(matrix) * uint64_t(n) * stride;
 
   float sums[ROWS * TOKENS];
   [[unroll]] for (uint i = 0; i < ROWS * TOKENS; ++i) sums[i] = 0.0;
   float squares[TOKENS];
   [[unroll]] for (uint t = 0; t < TOKENS; ++t) squares[t] = 0.0;
-  const uint64_t gain = NORM ? at(5) : 0UL;
+  const uint64_t gain = NORM ? at(2) : 0UL;
   const uint chunks = known ? (k + 15u) / 16u : 0u;
   for (uint c = gl_SubgroupInvocationID; c < chunks; c += gl_SubgroupSize) {
     Chunk xs[TOKENS];
@@ -53,7 +64,7 @@ void main() {
   }
   float scales[TOKENS];
   [[unroll]] for (uint t = 0; t < TOKENS; ++t)
-    scales[t] = NORM ? 1.0 / sqrt(subgroupAdd(squares[t]) / float(k) + real(5)) : 1.0;
+    scales[t] = NORM ? 1.0 / sqrt(subgroupAdd(squares[t]) / float(k) + real(4)) : 1.0;
   [[unroll]] for (uint r = 0; r < ROWS; ++r)
     [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
       const float sum = subgroupAdd(sums[r * TOKENS + t]) * scales[t];
