@@ -5,7 +5,7 @@
 namespace seacliff::vulkan {
 namespace {
 
-constexpr std::uint32_t k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
+constexpr std::uint32_t k_tile_n = 128, k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
 constexpr std::uint32_t k_sort_threads = 256;
 
 /// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
@@ -40,7 +40,7 @@ void emit_tiles(Emitter& emitter, const Product& p) {
   d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
   d.at = operands(emitter, p);
   d.n = {p.k, p.n, emitter.word(rows), p.share, p.matrices};
-  d.groups[0] = {fixed(p.n), k_tile};
+  d.groups[0] = {fixed(p.n), k_tile_n};
   d.groups[1] = {rows, k_tile};
   d.groups[2] = {fixed(grouped ? p.matrices : 1)};
   emitter.add(std::move(d));
@@ -124,7 +124,7 @@ void emit_product_by_list(Emitter& emitter, const Product& p, const ExpertList& 
   d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
   d.at = {reads(p.x), reads(p.w), writes(p.y), reads(list.order), reads(grid_of(emitter, p.format)), reads(list.tiles)};
   d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices};
-  d.groups[0] = {fixed(p.n), k_tile};
+  d.groups[0] = {fixed(p.n), k_tile_n};
   d.groups[1] = {fixed(list.most_tiles)};
   emitter.add(std::move(d));
 }

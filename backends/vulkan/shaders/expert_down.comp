@@ -20,11 +20,16 @@ void main() {
     const int id = has(3) ? InInts(at(3)).v[t * slots + s] : 0;
     if (id < 0 || uint(id) >= experts) continue;
     const uint64_t w = down + uint64_t(id) * n * stride, mid = floats(at(0), uint64_t(t * slots + s) * k);
-    for (uint c = gl_SubgroupInvocationID; c < (k + 15u) / 16u; c += gl_SubgroupSize) {
-      const Chunk xs = float_chunk(ALIGNED, mid, c, k);
-      [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        sums[r] += chunk_dot(weight_chunk(FORMAT, ALIGNED, w + uint64_t(min(first + r, n - 1u)) * stride, c, k, grid), xs);
-    }
+    const uint chunks = (k + 15u) / 16u;
+    for (uint c0 = 2u * gl_SubgroupInvocationID; c0 < chunks; c0 += 2u * gl_SubgroupSize)
+      [[unroll]] for (uint c = c0; c < c0 + 2u; ++c)
+        if (c < chunks) {
+          const Chunk xs = float_chunk(ALIGNED, mid, c, k);
+          [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+            const uint64_t row = w + uint64_t(min(first + r, n - 1u)) * stride;
+            sums[r] += chunk_dot(weight_chunk(FORMAT, ALIGNED, row, c, k, grid), xs);
+          }
+        }
   }
   [[unroll]] for (uint r = 0; r < ROWS; ++r) {
     const float sum = subgroupAdd(sums[r]);

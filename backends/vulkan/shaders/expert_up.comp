@@ -25,16 +25,18 @@ void main() {
   float squares = 0.0;
   const uint64_t gain = NORM ? at(7) : 0UL;
   const uint chunks = known ? (k + 15u) / 16u : 0u;
-  for (uint c = gl_SubgroupInvocationID; c < chunks; c += gl_SubgroupSize) {
-    Chunk xs = float_chunk(ALIGNED, x, c, k);
-    if (NORM) squares += chunk_dot(xs, xs);
-    if (NORM && gain != 0UL) xs = times(xs, float_chunk(ALIGNED, gain, c, k));
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-      const uint64_t row = uint64_t(min(first + r, n - 1u)) * stride;
-      gates[r] += chunk_dot(weight_chunk(FORMAT, ALIGNED, gate + row, c, k, grid), xs);
-      ups[r] += chunk_dot(weight_chunk(FORMAT, ALIGNED, up + row, c, k, grid), xs);
-    }
-  }
+  for (uint c0 = 2u * gl_SubgroupInvocationID; c0 < chunks; c0 += 2u * gl_SubgroupSize)
+    [[unroll]] for (uint c = c0; c < c0 + 2u; ++c)
+      if (c < chunks) {
+        Chunk xs = float_chunk(ALIGNED, x, c, k);
+        if (NORM) squares += chunk_dot(xs, xs);
+        if (NORM && gain != 0UL) xs = times(xs, float_chunk(ALIGNED, gain, c, k));
+        [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+          const uint64_t row = uint64_t(min(first + r, n - 1u)) * stride;
+          gates[r] += chunk_dot(weight_chunk(FORMAT, ALIGNED, gate + row, c, k, grid), xs);
+          ups[r] += chunk_dot(weight_chunk(FORMAT, ALIGNED, up + row, c, k, grid), xs);
+        }
+      }
   const float weight = has(5) ? InFloats(at(5)).v[pair] : 1.0;
   const float scale = NORM ? 1.0 / sqrt(subgroupAdd(squares) / float(k) + real(5)) : 1.0;
   [[unroll]] for (uint r = 0; r < ROWS; ++r) {

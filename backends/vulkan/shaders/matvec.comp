@@ -47,21 +47,24 @@ void main() {
   [[unroll]] for (uint t = 0; t < TOKENS; ++t) squares[t] = 0.0;
   const uint64_t gain = NORM ? at(2) : 0UL;
   const uint chunks = known ? (k + 15u) / 16u : 0u;
-  for (uint c = gl_SubgroupInvocationID; c < chunks; c += gl_SubgroupSize) {
-    Chunk xs[TOKENS];
-    [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
-      xs[t] = float_chunk(ALIGNED, floats(x, uint64_t(min(row + t, rows - 1u) / share) * k), c, k);
-      if (NORM) squares[t] += chunk_dot(xs[t], xs[t]);
-    }
-    if (NORM && gain != 0UL) {
-      const Chunk gains = float_chunk(ALIGNED, gain, c, k);
-      [[unroll]] for (uint t = 0; t < TOKENS; ++t) xs[t] = times(xs[t], gains);
-    }
-    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-      const Chunk ws = weight_chunk(FORMAT, ALIGNED, w + uint64_t(min(first + r, n - 1u)) * stride, c, k, grid);
-      [[unroll]] for (uint t = 0; t < TOKENS; ++t) sums[r * TOKENS + t] += chunk_dot(ws, xs[t]);
-    }
-  }
+  // Two neighbouring chunks for each lane: what they have in common is loaded once.
+  for (uint c0 = 2u * gl_SubgroupInvocationID; c0 < chunks; c0 += 2u * gl_SubgroupSize)
+    [[unroll]] for (uint c = c0; c < c0 + 2u; ++c)
+      if (c < chunks) {
+        Chunk xs[TOKENS];
+        [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
+          xs[t] = float_chunk(ALIGNED, floats(x, uint64_t(min(row + t, rows - 1u) / share) * k), c, k);
+          if (NORM) squares[t] += chunk_dot(xs[t], xs[t]);
+        }
+        if (NORM && gain != 0UL) {
+          const Chunk gains = float_chunk(ALIGNED, gain, c, k);
+          [[unroll]] for (uint t = 0; t < TOKENS; ++t) xs[t] = times(xs[t], gains);
+        }
+        [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+          const Chunk ws = weight_chunk(FORMAT, ALIGNED, w + uint64_t(min(first + r, n - 1u)) * stride, c, k, grid);
+          [[unroll]] for (uint t = 0; t < TOKENS; ++t) sums[r * TOKENS + t] += chunk_dot(ws, xs[t]);
+        }
+      }
   float scales[TOKENS];
   [[unroll]] for (uint t = 0; t < TOKENS; ++t)
     scales[t] = NORM ? 1.0 / sqrt(subgroupAdd(squares[t]) / float(k) + real(4)) : 1.0;

@@ -22,6 +22,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) restrict readonly 
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer Ints { int v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) restrict readonly buffer InInts { int v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) restrict readonly buffer InWords { uint v[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 8) restrict readonly buffer InWords2 { uvec2 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 16) restrict readonly buffer InWords4 { uvec4 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { uint16_t v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 2) restrict readonly buffer InHalves { uint16_t v[]; };

@@ -29,13 +29,27 @@ struct Chunk {
 
 uint half_at(uint64_t at, uint i) { return uint(InHalves(at).v[i]); }
 uint byte_at(uint64_t at, uint i) { return uint(InBytes(at).v[i]); }
-uint word_at(uint64_t at, uint i) { return half_at(at, 2u * i) | half_at(at, 2u * i + 1u) << 16; } // aligned to 2 only
 vec4 bytes_of(uint word) {
   return vec4(word & 0xffu, word >> 8 & 0xffu, word >> 16 & 0xffu, word >> 24);
 }
 vec4 signed_bytes_of(uint word) {
   return vec4(bitfieldExtract(int(word), 0, 8), bitfieldExtract(int(word), 8, 8), bitfieldExtract(int(word), 16, 8),
               bitfieldExtract(int(word), 24, 8));
+}
+
+/// Words that begin at any byte, out of aligned ones; no word is touched that has none of the bytes.
+uint shifted(uint low, uint high, uint bits) { return low >> bits | high << 1 << (31u - bits); }
+uvec2 two_words(uint64_t at) {
+  const uint bits = 8u * uint(at & 3UL);
+  InWords words = InWords(at & ~3UL);
+  const uint a = words.v[0], b = words.v[1], c = words.v[bits == 0u ? 1 : 2];
+  return uvec2(shifted(a, b, bits), shifted(b, c, bits));
+}
+uvec4 four_words(uint64_t at) {
+  const uint bits = 8u * uint(at & 3UL);
+  InWords words = InWords(at & ~3UL);
+  const uint a = words.v[0], b = words.v[1], c = words.v[2], d = words.v[3], e = words.v[bits == 0u ? 3 : 4];
+  return uvec4(shifted(a, b, bits), shifted(b, c, bits), shifted(c, d, bits), shifted(d, e, bits));
 }
 
 /// Elements of an unblocked format; those from `left` on are zero.
@@ -80,9 +94,9 @@ Chunk aligned_chunk(uint format, uint64_t row, uint chunk) {
 Chunk q8_0_chunk(uint64_t row, uint chunk) {
   const uint64_t block = row + uint64_t(chunk / 2u) * 34UL;
   const float d = half_to_float(half_at(block, 0));
-  const uint64_t codes = block + 2UL + uint64_t(chunk % 2u) * 16UL;
+  const uvec4 codes = four_words(block + 2UL + uint64_t(chunk % 2u) * 16UL);
   Chunk c;
-  [[unroll]] for (uint i = 0; i < 4; ++i) c.v[i] = d * signed_bytes_of(word_at(codes, i));
+  [[unroll]] for (uint i = 0; i < 4; ++i) c.v[i] = d * signed_bytes_of(codes[i]);
   return c;
 }
 
@@ -104,10 +118,11 @@ Chunk q3_k_chunk(uint64_t row, uint chunk) {
   const uint low = s < 8u ? byte_at(scales, s) & 15u : byte_at(scales, s - 8u) >> 4;
   const uint high = byte_at(scales, 8u + s % 4u) >> 2u * (s / 4u) & 3u;
   const float d = half_to_float(half_at(block + 108UL, 0)) * (float(low | high << 4) - 32.0);
-  const uint64_t codes = block + 32UL + uint64_t(32u * a + 16u * half_block), mask = block + uint64_t(16u * half_block);
+  const uvec4 codes = four_words(block + 32UL + uint64_t(32u * a + 16u * half_block));
+  const uvec4 mask = four_words(block + uint64_t(16u * half_block));
   Chunk c;
   [[unroll]] for (uint i = 0; i < 4; ++i) {
-    const uint two = word_at(codes, i) >> 2u * b & 0x03030303u, set = word_at(mask, i) >> (4u * a + b) & 0x01010101u;
+    const uint two = codes[i] >> 2u * b & 0x03030303u, set = mask[i] >> (4u * a + b) & 0x01010101u;
     c.v[i] = d * (bytes_of(two | set << 2) - 4.0); // a set bit takes nothing away, a clear one four
   }
   return c;
@@ -151,12 +166,12 @@ Chunk q6_k_chunk(uint64_t row, uint chunk) {
   const uint i16 = chunk % 16u, a = i16 / 8u, b = i16 / 2u % 4u, half_block = i16 % 2u;
   const float scale = float(bitfieldExtract(int(byte_at(block + 192UL, i16)), 0, 8));
   const float d = half_to_float(half_at(block + 208UL, 0)) * scale;
-  const uint64_t low = block + uint64_t(64u * a + 32u * (b % 2u) + 16u * half_block);
-  const uint64_t high = block + 128UL + uint64_t(32u * a + 16u * half_block);
+  const uvec4 low = four_words(block + uint64_t(64u * a + 32u * (b % 2u) + 16u * half_block));
+  const uvec4 high = four_words(block + 128UL + uint64_t(32u * a + 16u * half_block));
   Chunk c;
   [[unroll]] for (uint i = 0; i < 4; ++i)
-    c.v[i] = d * (bytes_of((word_at(low, i) >> 4u * (b / 2u) & 0x0f0f0f0fu) |
-                           (word_at(high, i) >> 2u * b & 0x03030303u) << 4) -
+    c.v[i] = d * (bytes_of((low[i] >> 4u * (b / 2u) & 0x0f0f0f0fu) |
+                           (high[i] >> 2u * b & 0x03030303u) << 4) -
                   32.0);
   return c;
 }
@@ -164,14 +179,16 @@ Chunk q6_k_chunk(uint64_t row, uint chunk) {
 /// `grid`: 256 times eight magnitudes, a byte each.
 Chunk iq2_xxs_chunk(uint64_t row, uint chunk, uint64_t grid) {
   const uint64_t block = row + uint64_t(chunk / 16u) * 66UL, group = block + 2UL + uint64_t(chunk % 16u / 2u) * 8UL;
-  const uint indices = half_at(group, chunk % 2u), tail = word_at(group, 1u);
+  const uvec2 words = two_words(group);
+  const uint indices = words.x >> 16u * (chunk % 2u), tail = words.y;
   const float d = half_to_float(half_at(block, 0)) * (0.5 + float(tail >> 28)) * 0.25;
   Chunk c;
   [[unroll]] for (uint i = 0; i < 2; ++i) { // eight elements each
     const uint index = indices >> 8u * i & 0xffu, seven = tail >> 7u * (2u * (chunk % 2u) + i) & 127u;
     const uint signs = seven | (bitCount(seven) & 1u) << 7;
+    const uvec2 sizes = InWords2(grid + uint64_t(index) * 8UL).v;
     [[unroll]] for (uint j = 0; j < 2; ++j) {
-      const vec4 size = bytes_of(InWords(grid).v[2u * index + j]);
+      const vec4 size = bytes_of(sizes[j]);
       const uvec4 bits = uvec4(signs >> 4u * j) >> uvec4(0, 1, 2, 3) & 1u;
       c.v[2 * i + j] = d * size * (1.0 - 2.0 * vec4(bits));
     }
@@ -184,11 +201,13 @@ Chunk mxfp4_chunk(uint64_t row, uint chunk) {
   const uint e = byte_at(block, 0);
   // 2^(e-128) for codes that are doubled.
   const float d = uintBitsToFloat(e < 2u ? 0x00200000u << e : (e - 1u) << 23);
+  const uvec4 words = four_words(block + 1UL);
   Chunk c;
-  [[unroll]] for (uint i = 0; i < 16; ++i) {
-    const uint code = byte_at(block, 1u + i) >> 4u * (chunk % 2u) & 15u, m = code & 7u;
-    const float size = m < 5u ? float(m) : m == 5u ? 6.0 : m == 6u ? 8.0 : 12.0;
-    c.v[i / 4][i % 4] = (code & 8u) != 0u ? -d * size : d * size;
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    const uvec4 codes = uvec4(words[i]) >> (uvec4(0, 8, 16, 24) + 4u * (chunk % 2u)) & 15u, m = codes & 7u;
+    // 0, 1, then 2 and 3 times powers of two.
+    const uvec4 size = mix(2u + (m & 1u) << max(m >> 1, uvec4(1u)) - 1u, m, lessThan(m, uvec4(2u)));
+    c.v[i] = d * vec4(size) * (1.0 - 2.0 * vec4(codes >> 3));
   }
   return c;
 }
