@@ -180,7 +180,8 @@ Outputs run_kernel(const sdk::KernelEntry& kernel, const Case& test, std::uint32
   const std::uint64_t bytes = made->scratch_bytes(workers);
   std::vector<Line> scratch(bytes / sizeof(Line) + 1);
   std::memset(static_cast<void*>(scratch.data()), k_rubbish, scratch.size() * sizeof(Line));
-  run_team(*made, {in, out, {scratch.front().bytes, bytes}}, workers);
+  std::vector<sdk::Ticket> tickets(made->tickets());
+  run_team(*made, {in, out, {scratch.front().bytes, bytes}, tickets.data()}, workers);
   const auto* behind = scratch.front().bytes + bytes;
   const auto* end = scratch.front().bytes + scratch.size() * sizeof(Line);
   if (std::any_of(behind, end, [](std::byte b) { return b != std::byte{k_rubbish}; }))
