@@ -45,7 +45,8 @@ struct GemmArgs {
   std::int64_t y_stride;               // elements from token to token; rows are neighbours
   const std::int32_t* x_row = nullptr; // token t reads row x_row[t] of x; nullptr: t
   const std::int32_t* y_row = nullptr; // and writes row y_row[t] of y; nullptr: t
-  std::byte* scratch = nullptr;        // gemm_many: Isa::many_scratch(tokens) bytes from a cache line on
+  std::byte* scratch = nullptr;        // from a cache line on; gemm_many: Isa::many_scratch(tokens) bytes, gemm:
+                                       // gemm_scratch(tokens), or nullptr and be slower
 };
 
 /// Up to here gemm_act is as quick as gemm_many, or quicker.
@@ -118,6 +119,7 @@ struct Isa {
   std::int64_t n_formats;
   void (*quantise)(Act, const float* x, std::int64_t k, std::byte* out);
   std::uint64_t (*many_scratch)(std::int64_t tokens); // bytes that gemm_many needs for so many tokens or fewer
+  std::uint64_t (*gemm_scratch)(std::int64_t tokens); // the same of gemm
 
   // Rows of n elements.
   float (*sum_squares)(const float* x, std::int64_t n);
