@@ -32,9 +32,9 @@ SCF_INLINE Cut cut_near(const float* p) {
 }
 SCF_INLINE Cut pair(const Cut& even, const Cut& odd) { return {even.high >> 16 | odd.high, even.low >> 16 | odd.low}; }
 SCF_INLINE bool any(U16 v) {
-  std::uint32_t all = 0;
-  for (int i = 0; i < 16; ++i) all |= v[i];
-  return all != 0;
+  v |= __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  v |= __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+  return (v[0] | v[1] | v[2] | v[3]) != 0;
 }
 
 SCF_INLINE void begin_squares() {
