@@ -101,7 +101,8 @@ struct IndexScoreArgs {
   float* out;
 };
 
-/// out[c][0..n) = sum over r of a[r * a_row + c] * s[r], plus post[c] * y; columns [0, n) of streams `stride` apart.
+/// out[c][0..n) = sum over r of a[r * to + c] * s[r], plus post[c] * y; columns [0, n) of streams `stride` apart. Of as
+/// many streams as come in, 8 at most, `out` may be `s`.
 struct MixArgs {
   const float* s;
   float* out;
@@ -126,6 +127,7 @@ struct Isa {
   void (*scale_by)(const float* x, float scale, const float* w, float* out, std::int64_t n); // (x*scale)*w, w optional
   void (*add)(const float* a, const float* b, float* out, std::int64_t n);
   void (*swiglu)(const float* g, const float* u, float weight, float clamp, float* out, std::int64_t n);
+  void (*sqrt_softplus)(const float* x, float* out, std::int64_t n); // sqrt(log(1 + e^x))
   void (*to_half)(const float* x, std::byte* out, std::int64_t n);
   void (*from_half)(const std::byte* x, float* out, std::int64_t n);
   void (*mix)(const MixArgs&);

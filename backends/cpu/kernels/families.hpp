@@ -25,6 +25,7 @@ float sum_squares(const float* x, std::int64_t n);
 void scale_by(const float* x, float scale, const float* w, float* out, std::int64_t n);
 void add(const float* a, const float* b, float* out, std::int64_t n);
 void swiglu(const float* g, const float* u, float weight, float clamp, float* out, std::int64_t n);
+void sqrt_softplus(const float* x, float* out, std::int64_t n);
 void to_half(const float* x, std::byte* out, std::int64_t n);
 void from_half(const std::byte* x, float* out, std::int64_t n);
 void mix(const MixArgs& args);

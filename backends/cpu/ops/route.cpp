@@ -92,7 +92,7 @@ private:
   void choose(const KernelCall& call, std::int64_t t, float* prob) const {
     const std::int64_t n = gemm_.n(), k = call.output(0).cols();
     std::int32_t* ids = call.output(0).i32() + t * k;
-    for (std::int64_t i = 0; i < n; ++i) prob[i] = sqrt_softplus(prob[i]);
+    isa_.sqrt_softplus(prob, prob, n);
     if (const Tensor* table = optional(call, 3)) {
       const std::int64_t token = call.input(4).i32()[t];
       const bool known = token >= 0 && token < table->dim(0);
