@@ -112,6 +112,9 @@ public:
   }
   /// How many tickets a run uses, see take_pieces.
   virtual std::uint32_t tickets() const { return 0; }
+  /// Whether output 0 may lie where input 0 does, element on element: each worker reads of that input only what it then
+  /// writes itself, before it does. They share memory where nobody needs the input afterwards.
+  virtual bool in_place() const { return false; }
   virtual void run(const KernelCall& call, const Worker& worker) const noexcept = 0;
 };
 

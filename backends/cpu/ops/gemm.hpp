@@ -23,6 +23,10 @@ public:
   std::int64_t k() const { return k_; }
   /// How activations of so many tokens are wanted.
   Act act(std::int64_t tokens) const { return act_ == Act::none || tokens <= k_few_tokens ? act_ : format_->act_many; }
+  /// A worker's part of the product of all rows with so many tokens.
+  Block2 share(const sdk::Worker& worker, std::int64_t tokens) const {
+    return act_ == Act::none && tokens >= k_square_tokens ? square(worker, n_, tokens) : rectangle(worker, n_, tokens);
+  }
   bool same_acts(const Gemm& other) const {
     return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1);
   }
@@ -56,7 +60,10 @@ public:
                       const sdk::Worker& worker) const;
 
 private:
-  static constexpr std::int64_t k_alone = 16384; // elements
+  static constexpr std::int64_t k_alone = 16384;     // elements
+  std::uint64_t own_bytes(std::int64_t rows) const { // of a worker, for its products
+    return few_ == Act::none ? isa_.gemm_scratch(rows) : isa_.many_scratch(rows);
+  }
   const Isa& isa_;
   Act few_, many_;
   std::int64_t k_;

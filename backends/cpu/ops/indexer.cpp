@@ -114,9 +114,10 @@ private:
 class IndexSelect final : public OpKernel {
 public:
   IndexSelect(const Isa& isa, const NodeView& node)
-      : OpKernel(isa), query_(isa, node.in(2), false), head_weights_(isa, node.in(3), false), rotary_(node),
-        round_(isa, node, RoundTrip::Kind::index), heads_(node.attr_int("heads", 1)), dim_(query_.n() / heads_),
-        ratio_(node.attr_int("ratio", 4)), max_tokens_(node.in(0).dim(0)), max_rows_(node.in(4).dim(1)),
+      : OpKernel(isa), query_(isa, node.in(2), false), head_weights_(isa, node.in(3), false), low_(isa, query_),
+        x_(isa, head_weights_), rotary_(node), round_(isa, node, RoundTrip::Kind::index),
+        heads_(node.attr_int("heads", 1)), dim_(query_.n() / heads_), ratio_(node.attr_int("ratio", 4)),
+        max_tokens_(node.in(0).dim(0)), max_rows_(node.in(4).dim(1)),
         scale_(static_cast<float>(1.0 / std::sqrt(static_cast<double>(heads_ * dim_)))) {}
 
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return parts(nullptr, workers).bytes; }
@@ -156,6 +157,7 @@ private:
   struct Parts {
     float *query, *weights, *scores;
     std::uint32_t* orders;
+    std::byte* own; // of the products
     std::uint64_t bytes;
   };
   Parts parts(std::byte* base, std::uint32_t workers) const {
@@ -166,6 +168,7 @@ private:
     const auto at_once = static_cast<std::uint64_t>(std::min<std::int64_t>(workers, max_tokens_));
     p.scores = carve.take<float>(at_once * static_cast<std::uint64_t>(max_rows_));
     p.orders = carve.take<std::uint32_t>(at_once * static_cast<std::uint64_t>(max_rows_));
+    p.own = carve.take<std::byte>(low_.bytes(max_tokens_, workers));
     p.bytes = carve.used();
     return p;
   }
@@ -182,13 +185,11 @@ private:
   }
 
   void project(const KernelCall& call, const Batch& batch, const Parts& p, const Worker& worker) const {
-    const auto as_rows = [](const Tensor& x) {
-      return Activations{reinterpret_cast<const std::byte*>(x.data), x.row_stride()};
-    };
-    const std::int64_t n = heads_ * dim_;
-    query_.multiply(call.input(2), 0, as_rows(call.input(0)), rectangle(worker, n, batch.tokens), p.query, n);
-    head_weights_.multiply(call.input(3), 0, as_rows(call.input(1)), rectangle(worker, heads_, batch.tokens), p.weights,
-                           heads_);
+    const std::int64_t tokens = batch.tokens, n = heads_ * dim_;
+    const Activations low = low_.prepare(call.input(0).f32(), tokens, tokens, p.own, worker);
+    const Activations x = x_.prepare(call.input(1).f32(), tokens, tokens, p.own, worker); // one product after the other
+    query_.multiply(call.input(2), 0, low, query_.share(worker, tokens), p.query, n);
+    head_weights_.multiply(call.input(3), 0, x, head_weights_.share(worker, tokens), p.weights, heads_);
     worker.barrier();
     const Range mine = worker.share(batch.tokens * heads_);
     Rotary::Turn turn;
@@ -217,6 +218,7 @@ private:
   }
 
   Gemm query_, head_weights_;
+  Quantiser low_, x_;
   Rotary rotary_;
   RoundTrip round_;
   std::int64_t heads_, dim_, ratio_, max_tokens_, max_rows_;

@@ -18,7 +18,7 @@ public:
     const Tensor& x = call.input(0);
     const std::int64_t tokens = x.rows(), n = gemm_.n();
     const Activations rows = quantiser_.prepare(x.f32(), tokens, tokens, call.scratch.data(), worker);
-    gemm_.multiply(call.input(1), 0, rows, rectangle(worker, n, tokens), call.output(0).f32(), n);
+    gemm_.multiply(call.input(1), 0, rows, gemm_.share(worker, tokens), call.output(0).f32(), n);
   }
 
 private:
@@ -39,7 +39,7 @@ public:
   void run(const float* x, std::int64_t tokens, const Tensor& w, float* out, std::byte* scratch,
            const Worker& worker) const {
     const Activations all = quantiser_.prepare(x, tokens * groups_, tokens, scratch, worker);
-    const Block2 mine = rectangle(worker, gemm_.n(), tokens);
+    const Block2 mine = gemm_.share(worker, tokens);
     const std::int64_t per_group = gemm_.n() / groups_;
     for (std::int64_t row = mine.rows.begin; row < mine.rows.end;) {
       const std::int64_t group = row / per_group, end = std::min(mine.rows.end, (group + 1) * per_group);
@@ -88,7 +88,7 @@ public:
     low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker);
     worker.barrier();
     const Activations rows = quantiser_.prepare(p.low, tokens, tokens, p.low_codes, worker);
-    up_.multiply(call.input(2), 0, rows, rectangle(worker, up_.n(), tokens), call.output(0).f32(), up_.n());
+    up_.multiply(call.input(2), 0, rows, up_.share(worker, tokens), call.output(0).f32(), up_.n());
   }
 
 private:
@@ -156,7 +156,7 @@ public:
     const float* x = call.input(0).f32();
     const Activations xg = x_gate_.prepare(x, tokens, tokens, p.x_gate, worker);
     const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
-    const Block2 mine = rectangle(worker, f, tokens);
+    const Block2 mine = gate_.share(worker, tokens);
     gate_.multiply(call.input(1), 0, xg, mine, p.gate, f);
     up_.multiply(call.input(2), 0, xu, mine, p.up, f);
     for (std::int64_t t = mine.tokens.begin; t < mine.tokens.end; ++t) {
@@ -165,7 +165,7 @@ public:
     }
     worker.barrier();
     const Activations mid = x_down_.prepare(p.gate, tokens, tokens, p.mid, worker);
-    down_.multiply(call.input(3), 0, mid, rectangle(worker, down_.n(), tokens), call.output(0).f32(), down_.n());
+    down_.multiply(call.input(3), 0, mid, down_.share(worker, tokens), call.output(0).f32(), down_.n());
   }
 
 private:
