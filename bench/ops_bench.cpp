@@ -254,11 +254,8 @@ public:
       const int alias = schema.alias_of(o);
       out_.push_back(alias >= 0 ? in_[static_cast<std::size_t>(alias)] : tensor_of(outputs_.values[o]));
     }
-<<<<<<< HEAD
     tickets_ = std::vector<sdk::Ticket>(kernel_->tickets());
-=======
     if (kernel_->in_place()) out_[0].data = in_[0].data; // as in a program
->>>>>>> w/rows
     scratch_.resize(kernel_->scratch_bytes(workers) + 64);
     void* at = scratch_.data();
     std::size_t room = scratch_.size();

@@ -23,9 +23,14 @@ public:
   std::int64_t k() const { return k_; }
   /// How activations of so many tokens are wanted.
   Act act(std::int64_t tokens) const { return act_ == Act::none || tokens <= k_few_tokens ? act_ : format_->act_many; }
-  /// A worker's part of the product of all rows with so many tokens.
-  Block2 share(const sdk::Worker& worker, std::int64_t tokens) const {
-    return act_ == Act::none && tokens >= k_square_tokens ? square(worker, n_, tokens) : rectangle(worker, n_, tokens);
+  /// body(block) for this worker's part of the product of all rows with so many tokens: fixed for few tokens, which
+  /// memory bounds, else pieces by ticket.
+  template <class Body>
+  void each_part(const sdk::Worker& worker, std::int64_t tokens, sdk::Ticket& ticket, Body body) const {
+    if (tokens < k_many_tokens) return body(rectangle(worker, n_, tokens));
+    const std::int64_t workers = worker.count(), fit = n_ * tokens / (k_piece * workers);
+    const Pieces pieces = squares(workers * std::clamp<std::int64_t>(fit, 1, k_pieces), n_, tokens);
+    sdk::take_pieces(ticket, pieces.count(), [&](std::int64_t i) { body(pieces.piece(i)); });
   }
   bool same_acts(const Gemm& other) const {
     return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1);
@@ -39,6 +44,9 @@ public:
   void run(GemmArgs args, const Activations& x) const;
 
 private:
+  static constexpr std::int64_t k_many_tokens = 64;
+  static constexpr std::int64_t k_pieces = 4;        // per worker, where they do not get
+  static constexpr std::int64_t k_piece = 128 * 128; // smaller than this
   const Format* format_;
   Act act_;
   std::int64_t n_, k_;
