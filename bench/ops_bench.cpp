@@ -254,6 +254,7 @@ public:
       const int alias = schema.alias_of(o);
       out_.push_back(alias >= 0 ? in_[static_cast<std::size_t>(alias)] : tensor_of(outputs_.values[o]));
     }
+    tickets_ = std::vector<sdk::Ticket>(kernel_->tickets());
     if (kernel_->in_place()) out_[0].data = in_[0].data; // as in a program
     scratch_.resize(kernel_->scratch_bytes(workers) + 64);
     void* at = scratch_.data();
@@ -261,8 +262,9 @@ public:
     scratch_begin_ = static_cast<std::byte*>(std::align(64, scratch_.size() - 64, at, room));
   }
 
-  void run(Team& team) const {
-    const sdk::KernelCall call{in_, out_, {scratch_begin_, scratch_.size() - 64}};
+  void run(Team& team) {
+    for (sdk::Ticket& ticket : tickets_) ticket = 0;
+    const sdk::KernelCall call{in_, out_, {scratch_begin_, scratch_.size() - 64}, tickets_.data()};
     struct Task {
       const sdk::Kernel& kernel;
       const sdk::KernelCall& call;
@@ -297,6 +299,7 @@ private:
   Results outputs_;
   std::unique_ptr<sdk::Kernel> kernel_;
   std::vector<sdk::Tensor> in_, out_;
+  std::vector<sdk::Ticket> tickets_;
   std::vector<std::byte> scratch_;
   std::byte* scratch_begin_ = nullptr;
 };
@@ -320,7 +323,7 @@ const Topology& topology() {
 void run_case(benchmark::State& state, const cpu::Isa& isa, const Line& line) {
   const ops::Case test = line.make();
   Team team(topology(), static_cast<std::uint32_t>(state.range(0)));
-  const Subject subject(isa, test, team.size());
+  Subject subject(isa, test, team.size());
   subject.run(team);
   for (auto _ : state) subject.run(team);
   const ops::Cost cost = cost_of(test);

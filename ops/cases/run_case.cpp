@@ -179,7 +179,8 @@ Outputs run_made(const sdk::Kernel& kernel, const Case& test, std::uint32_t work
   const std::uint64_t bytes = kernel.scratch_bytes(workers);
   std::vector<Line> scratch(bytes / sizeof(Line) + 1);
   std::memset(static_cast<void*>(scratch.data()), k_rubbish, scratch.size() * sizeof(Line));
-  run_team(kernel, {in, out, {scratch.front().bytes, bytes}}, workers);
+  std::vector<sdk::Ticket> tickets(kernel.tickets());
+  run_team(kernel, {in, out, {scratch.front().bytes, bytes}, tickets.data()}, workers);
   const auto* behind = scratch.front().bytes + bytes;
   const auto* end = scratch.front().bytes + scratch.size() * sizeof(Line);
   if (std::any_of(behind, end, [](std::byte b) { return b != std::byte{k_rubbish}; }))

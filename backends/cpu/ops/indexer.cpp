@@ -122,6 +122,7 @@ public:
 
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return parts(nullptr, workers).bytes; }
 
+  std::uint32_t tickets() const override { return 3; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Batch batch(call.input(5), call.input(6));
     const State cache(call.input(4));
@@ -133,11 +134,12 @@ public:
     const Parts p = parts(call.scratch.data(), worker.count());
     project(call, batch, p, worker);
     const std::int64_t at_once = worker.count(), place = worker.index();
-    if (needy >= k_many * at_once) { // in turns, because later tokens see more rows
-      for (std::int64_t t = place; t < batch.tokens; t += at_once) {
+    if (needy >= k_many * at_once) {
+      sdk::take_pieces(call.tickets[2], batch.tokens, [&](std::int64_t i) {
+        const std::int64_t t = batch.tokens - 1 - i; // late tokens see more rows
         score(batch, cache, k, t, {0, cache.rows()}, p, place);
         choose(call, batch, cache, k, t, p, place);
-      }
+      });
       return;
     }
     for (std::int64_t first = 0; first < batch.tokens; first += at_once) {
@@ -188,8 +190,11 @@ private:
     const std::int64_t tokens = batch.tokens, n = heads_ * dim_;
     const Activations low = low_.prepare(call.input(0).f32(), tokens, tokens, p.own, worker);
     const Activations x = x_.prepare(call.input(1).f32(), tokens, tokens, p.own, worker); // one product after the other
-    query_.multiply(call.input(2), 0, low, query_.share(worker, tokens), p.query, n);
-    head_weights_.multiply(call.input(3), 0, x, head_weights_.share(worker, tokens), p.weights, heads_);
+    query_.each_part(worker, tokens, call.tickets[0],
+                     [&](const Block2& part) { query_.multiply(call.input(2), 0, low, part, p.query, n); });
+    head_weights_.each_part(worker, tokens, call.tickets[1], [&](const Block2& part) {
+      head_weights_.multiply(call.input(3), 0, x, part, p.weights, heads_);
+    });
     worker.barrier();
     const Range mine = worker.share(batch.tokens * heads_);
     Rotary::Turn turn;

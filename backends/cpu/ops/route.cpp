@@ -63,12 +63,14 @@ public:
       : OpKernel(isa), gemm_(isa, node.in(1), false), quantiser_(isa, gemm_),
         scale_(static_cast<float>(node.attr_float("scale", 1.0))), max_tokens_(node.in(0).dim(0)) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return parts(nullptr, workers).bytes; }
+  std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor& x = call.input(0);
     const std::int64_t tokens = x.rows(), n = gemm_.n();
     const Parts p = parts(call.scratch.data(), worker.count());
     const Activations rows = quantiser_.prepare(x.f32(), tokens, tokens, p.own, worker);
-    gemm_.multiply(call.input(1), 0, rows, gemm_.share(worker, tokens), p.prob, n);
+    gemm_.each_part(worker, tokens, call.tickets[0],
+                    [&](const Block2& part) { gemm_.multiply(call.input(1), 0, rows, part, p.prob, n); });
     worker.barrier();
     const Range mine = worker.share(tokens);
     for (std::int64_t t = mine.begin; t < mine.end; ++t) choose(call, t, p.prob + t * n);
