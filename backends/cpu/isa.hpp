@@ -77,7 +77,7 @@ struct Segment {
 struct AttendArgs {
   const float* q;     // [heads, dim]
   const float* sinks; // [heads]
-  float* o;           // [heads, dim]
+  float* o;           // [heads, dim]; may be q
   std::int64_t heads, dim;
   float scale;
   const Segment* segments;
