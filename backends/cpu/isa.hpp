@@ -56,11 +56,12 @@ inline constexpr std::int64_t k_few_tokens = 8;
 struct Format {
   DType dtype;
   void (*decode)(const std::byte* blocks, float* out, std::int64_t n);
-  void (*gemm)(const GemmArgs&);      // f32 activations
-  Act act;                            // what gemm_act takes; none: there is no product of quantised activations
-  void (*gemm_act)(const GemmArgs&);  // quantised activations
-  Act act_many;                       // what gemm_many takes
-  void (*gemm_many)(const GemmArgs&); // quantised activations, quicker than gemm_act for more than k_few_tokens
+  void (*gemm)(const GemmArgs&);         // f32 activations
+  void (*gemm_squares)(const GemmArgs&); // and y[t][rows] = x[t] . x[t]: few and long rows, few tokens
+  Act act;                               // what gemm_act takes; none: there is no product of quantised activations
+  void (*gemm_act)(const GemmArgs&);     // quantised activations
+  Act act_many;                          // what gemm_many takes
+  void (*gemm_many)(const GemmArgs&);    // quantised activations, quicker than gemm_act for more than k_few_tokens
 };
 
 /// Rows in memory, one every `stride` bytes; `pick` chooses among them.
@@ -76,7 +77,7 @@ struct Segment {
 struct AttendArgs {
   const float* q;     // [heads, dim]
   const float* sinks; // [heads]
-  float* o;           // [heads, dim]
+  float* o;           // [heads, dim]; may be q
   std::int64_t heads, dim;
   float scale;
   const Segment* segments;

@@ -177,6 +177,7 @@ public:
       : OpKernel(isa), view_(node), scale_(static_cast<float>(node.attr_float("scale", 1.0))),
         scratch_(isa.attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), node.in(0).cols())) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return scratch_ * workers; }
+  bool in_place() const override { return true; }
   std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &q = call.input(0), &k = call.input(1);

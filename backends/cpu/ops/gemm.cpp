@@ -17,6 +17,11 @@ void Gemm::run(GemmArgs args, const Activations& x) const {
   (args.tokens > k_few_tokens || x.act != act_ ? format_->gemm_many : format_->gemm_act)(args);
 }
 
+void Gemm::run_squares(GemmArgs args) const {
+  args.w_stride = row_bytes_;
+  format_->gemm_squares(args);
+}
+
 void Gemm::multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
                     std::int64_t y_stride) const {
   GemmArgs args{};

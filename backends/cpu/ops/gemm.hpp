@@ -40,6 +40,8 @@ public:
   /// the weight.
   void multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
                 std::int64_t y_stride) const;
+  /// The same with f32 activations, and their squares: as Format::gemm_squares.
+  void run_squares(GemmArgs args) const;
   /// Everything said by the caller but the weight's format and what `x` says.
   void run(GemmArgs args, const Activations& x) const;
 
