@@ -45,7 +45,8 @@ struct GemmArgs {
   std::int64_t y_stride;               // elements from token to token; rows are neighbours
   const std::int32_t* x_row = nullptr; // token t reads row x_row[t] of x; nullptr: t
   const std::int32_t* y_row = nullptr; // and writes row y_row[t] of y; nullptr: t
-  std::byte* scratch = nullptr;        // gemm_many: Isa::many_scratch(tokens) bytes from a cache line on
+  std::byte* scratch = nullptr;        // from a cache line on; gemm_many: Isa::many_scratch(tokens) bytes, gemm:
+                                       // gemm_scratch(tokens), or nullptr and be slower
 };
 
 /// Up to here gemm_act is as quick as gemm_many, or quicker.
@@ -100,7 +101,8 @@ struct IndexScoreArgs {
   float* out;
 };
 
-/// out[c][0..n) = sum over r of a[r * a_row + c] * s[r], plus post[c] * y; columns [0, n) of streams `stride` apart.
+/// out[c][0..n) = sum over r of a[r * to + c] * s[r], plus post[c] * y; columns [0, n) of streams `stride` apart. Of as
+/// many streams as come in, 8 at most, `out` may be `s`.
 struct MixArgs {
   const float* s;
   float* out;
@@ -118,12 +120,14 @@ struct Isa {
   std::int64_t n_formats;
   void (*quantise)(Act, const float* x, std::int64_t k, std::byte* out);
   std::uint64_t (*many_scratch)(std::int64_t tokens); // bytes that gemm_many needs for so many tokens or fewer
+  std::uint64_t (*gemm_scratch)(std::int64_t tokens); // the same of gemm
 
   // Rows of n elements.
   float (*sum_squares)(const float* x, std::int64_t n);
   void (*scale_by)(const float* x, float scale, const float* w, float* out, std::int64_t n); // (x*scale)*w, w optional
   void (*add)(const float* a, const float* b, float* out, std::int64_t n);
   void (*swiglu)(const float* g, const float* u, float weight, float clamp, float* out, std::int64_t n);
+  void (*sqrt_softplus)(const float* x, float* out, std::int64_t n); // sqrt(log(1 + e^x))
   void (*to_half)(const float* x, std::byte* out, std::int64_t n);
   void (*from_half)(const std::byte* x, float* out, std::int64_t n);
   void (*mix)(const MixArgs&);

@@ -1,7 +1,8 @@
 // y = x . w for every weight format.
 //
-// f32, f16 and bf16 weights are read straight into registers for one token. Everything else goes through tiles: a few
-// rows are unpacked once and meet all tokens while they lie in the first-level cache.
+// f32, f16 and bf16 weights are read straight into registers for one token, and f16 and bf16 by tile registers for many
+// where there are such (amx_plain.cpp). Everything else goes through tiles of f32: a few rows are unpacked once and
+// meet all tokens while they lie in the first-level cache.
 #include "kernels/dot_tile.hpp"
 #include "kernels/families.hpp"
 #include "kernels/formats.hpp"
@@ -126,6 +127,9 @@ void gemm_tiles(const GemmArgs& a) {
 }
 
 template <class Plain> void gemm_plain(const GemmArgs& a) {
+#ifdef SCF_HAS_TILES
+  if (plain_tiles_takes(Plain::dtype, a)) return plain_tiles(Plain::dtype, a);
+#endif
   if (a.tokens != 1) return gemm_tiles<decode_plain<Plain>, 1, Plain::bytes>(a);
   const float* x = x_at(a, 0);
   float* y = y_at(a, 0);
@@ -288,5 +292,10 @@ const Format formats[] = {
 const std::int64_t n_formats = sizeof formats / sizeof formats[0];
 
 std::uint64_t many_scratch(std::int64_t tokens) { return PanelProduct<void>::scratch(tokens); }
+#ifdef SCF_HAS_TILES
+std::uint64_t gemm_scratch(std::int64_t tokens) { return plain_tiles_scratch(tokens); }
+#else
+std::uint64_t gemm_scratch(std::int64_t) { return 0; }
+#endif
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

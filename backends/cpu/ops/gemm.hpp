@@ -23,6 +23,15 @@ public:
   std::int64_t k() const { return k_; }
   /// How activations of so many tokens are wanted.
   Act act(std::int64_t tokens) const { return act_ == Act::none || tokens <= k_few_tokens ? act_ : format_->act_many; }
+  /// body(block) for this worker's part of the product of all rows with so many tokens: fixed for few tokens, which
+  /// memory bounds, else pieces by ticket.
+  template <class Body>
+  void each_part(const sdk::Worker& worker, std::int64_t tokens, sdk::Ticket& ticket, Body body) const {
+    if (tokens < k_many_tokens) return body(rectangle(worker, n_, tokens));
+    const std::int64_t workers = worker.count(), fit = n_ * tokens / (k_piece * workers);
+    const Pieces pieces = squares(workers * std::clamp<std::int64_t>(fit, 1, k_pieces), n_, tokens);
+    sdk::take_pieces(ticket, pieces.count(), [&](std::int64_t i) { body(pieces.piece(i)); });
+  }
   bool same_acts(const Gemm& other) const {
     return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1);
   }
@@ -35,6 +44,9 @@ public:
   void run(GemmArgs args, const Activations& x) const;
 
 private:
+  static constexpr std::int64_t k_many_tokens = 64;
+  static constexpr std::int64_t k_pieces = 4;        // per worker, where they do not get
+  static constexpr std::int64_t k_piece = 128 * 128; // smaller than this
   const Format* format_;
   Act act_;
   std::int64_t n_, k_;
@@ -56,7 +68,10 @@ public:
                       const sdk::Worker& worker) const;
 
 private:
-  static constexpr std::int64_t k_alone = 16384; // elements
+  static constexpr std::int64_t k_alone = 16384;     // elements
+  std::uint64_t own_bytes(std::int64_t rows) const { // of a worker, for its products
+    return few_ == Act::none ? isa_.gemm_scratch(rows) : isa_.many_scratch(rows);
+  }
   const Isa& isa_;
   Act few_, many_;
   std::int64_t k_;

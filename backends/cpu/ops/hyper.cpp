@@ -127,7 +127,8 @@ public:
 
 class HcPost final : public OpKernel {
 public:
-  HcPost(const Isa& isa, const NodeView&) : OpKernel(isa) {}
+  HcPost(const Isa& isa, const NodeView& node) : OpKernel(isa), few_(node.in(0).dim(1) <= k_streams) {}
+  bool in_place() const override { return few_; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &s = call.input(0), &y = call.input(1), &post = call.input(2), &comb = call.input(3);
     const Streams streams{s.dim(1), s.dim(1), s.dim(2)};
@@ -137,6 +138,9 @@ public:
                   post.f32() + t * streams.n, call.output(0).f32() + t * token, cols);
     });
   }
+
+private:
+  bool few_;
 };
 
 /// fn . s * rms(s) for all tokens, the part that hc_pre and hc_head share. Few tokens: the length n·E is split over the

@@ -1,17 +1,19 @@
 // moe_experts: all experts of all tokens as one list of work.
 //
 // Pairs (token, slot) are sorted by expert, so that a weight row is read once for all tokens that want it. Rows of all
-// experts lie on one line, as long as their cost, which is divided over the workers: whatever the routing, all have as
-// much to do. The slots of a token are added in slot order.
+// experts lie on one line, as long as their cost, which is cut into pieces that the workers take one by one: whatever
+// the routing, all have as much to do. The slots of a token are added in slot order.
 #include "gemm.hpp"
 #include "op_kernel.hpp"
 
 namespace seacliff::cpu {
 namespace {
 
-constexpr std::int64_t k_few_pairs = 64;        // up to here every worker sorts for itself
-constexpr std::int64_t k_few_rows = 256;        // of the down product that a worker then does at once
-constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at once when there are more pairs
+constexpr std::int64_t k_few_pairs = 64;               // up to here every worker sorts for itself
+constexpr std::int64_t k_few_rows = 256;               // of the down product that a worker then does at once
+constexpr std::int64_t k_slab_floats = 1 << 23;        // down products that all do at once when there are more pairs
+constexpr std::int64_t k_grain = 32;                   // rows of an expert that stay together
+constexpr std::int64_t k_pieces = 6, k_few_pieces = 2; // that the work is cut into, per worker
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
 struct Sorted {
@@ -30,6 +32,9 @@ public:
     return parts(nullptr, max_tokens_, workers).bytes;
   }
 
+  std::uint32_t tickets() const override { // of the gate and up products, then of each slab of the down product
+    return 1 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
+  }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0), pairs = tokens * slots_;
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
@@ -103,27 +108,38 @@ private:
       }
   }
 
-  /// What 16 rows of an expert with so many tokens cost: products of up to 8 tokens take them one by one, larger ones
-  /// by 16.
-  static std::int64_t cost_of(std::int64_t tokens) { return tokens <= 8 ? 2 + tokens : 4 + (tokens + 15) / 16 * 6; }
+  /// What 32 rows of an expert with so many tokens cost: products of up to 8 tokens take them one by one, larger ones
+  /// by 16, after an unpacking that costs as much as two of these.
+  static std::int64_t cost_of(std::int64_t tokens) {
+    return tokens <= k_few_tokens ? 9 + 3 * tokens : 24 + (tokens + 15) / 16 * 12;
+  }
 
-  /// body(expert, rows) for this worker's part of rows [0, n) of every expert in use.
-  template <class Body> void share_rows(const Sorted& s, std::int64_t n, const Worker& worker, Body body) const {
-    const std::int64_t blocks = (n + k_row_grain - 1) / k_row_grain;
+  /// body(expert, rows) for rows [0, n) of every expert in use, in pieces taken by ticket.
+  template <class Body>
+  void share_rows(const Sorted& s, std::int64_t n, const Worker& worker, sdk::Ticket& ticket, Body body) const {
+    const std::int64_t blocks = (n + k_grain - 1) / k_grain;
     std::int64_t total = 0;
     for (std::int64_t e = 0; e < experts_; ++e)
       if (s.begin[e + 1] > s.begin[e]) total += blocks * cost_of(s.begin[e + 1] - s.begin[e]);
-    const Range mine = worker.share(total);
+    const std::int64_t per_worker = few(s.begin[experts_]) ? k_few_pieces : k_pieces;
+    const std::int64_t pieces = worker.count() == 1 ? 1 : worker.count() * per_worker;
+    sdk::take_pieces(ticket, pieces, [&](std::int64_t i) {
+      rows_of(s, n, {total * i / pieces, total * (i + 1) / pieces}, body);
+    });
+  }
+  /// The part of the line within [piece.begin, piece.end).
+  template <class Body> void rows_of(const Sorted& s, std::int64_t n, Range piece, Body& body) const {
+    const std::int64_t blocks = (n + k_grain - 1) / k_grain;
     std::int64_t start = 0;
-    for (std::int64_t e = 0; e < experts_ && start < mine.end; ++e) {
+    for (std::int64_t e = 0; e < experts_ && start < piece.end; ++e) {
       const std::int64_t count = s.begin[e + 1] - s.begin[e], cost = cost_of(count);
       if (count == 0) continue;
-      // Blocks whose first unit of cost lies in `mine`.
+      // Blocks whose first unit of cost lies in the piece.
       const auto first_from = [&](std::int64_t at) {
         return std::clamp<std::int64_t>((at - start + cost - 1) / cost, 0, blocks);
       };
-      const std::int64_t begin = mine.begin > start ? first_from(mine.begin) : 0, end = first_from(mine.end);
-      const Range rows{std::min(n, begin * k_row_grain), std::min(n, end * k_row_grain)};
+      const std::int64_t begin = piece.begin > start ? first_from(piece.begin) : 0, end = first_from(piece.end);
+      const Range rows{std::min(n, begin * k_grain), std::min(n, end * k_grain)};
       if (rows.begin < rows.end) body(e, rows);
       start += blocks * cost;
     }
@@ -131,7 +147,8 @@ private:
 
   void gate_and_up(const KernelCall& call, const Sorted& s, const Activations& xg, const Activations& xu,
                    const Parts& p, const Worker& worker) const {
-    share_rows(s, gate_.n(), worker, [&](std::int64_t e, Range rows) { expert_rows(call, e, rows, s, xg, xu, p); });
+    share_rows(s, gate_.n(), worker, call.tickets[0],
+               [&](std::int64_t e, Range rows) { expert_rows(call, e, rows, s, xg, xu, p); });
   }
 
   void expert_rows(const KernelCall& call, std::int64_t e, Range rows, const Sorted& s, const Activations& xg,
@@ -195,9 +212,10 @@ private:
     }
     const std::int64_t step = slab_rows();
     const Range mine = worker.share(tokens);
+    sdk::Ticket* ticket = call.tickets;
     for (std::int64_t row = 0; row < n; row += step) {
       const Range slab{row, std::min(row + step, n)};
-      share_rows(s, slab.end - row, worker, [&](std::int64_t e, Range rows) {
+      share_rows(s, slab.end - row, worker, *++ticket, [&](std::int64_t e, Range rows) {
         down_rows(call, s, mid, e, {row + rows.begin, row + rows.end}, row, p.slots, step);
       });
       worker.barrier();
