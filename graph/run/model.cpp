@@ -1,6 +1,7 @@
 #include "graph/run/model.hpp"
 
 #include "core/base/log.hpp"
+#include "core/memory/host_buffer.hpp"
 #include "core/memory/mapped_file.hpp"
 #include "core/memory/memory_limit.hpp"
 #include "graph/passes/passes.hpp"
@@ -55,7 +56,6 @@ BuildOptions build_options(const ModelOptions& options, std::int64_t max_tokens)
 
 /// Code, stacks and sampling buffers that are touched only after the plan is made.
 constexpr std::uint64_t k_process_slack = 16U << 20;
-constexpr std::uint64_t k_page = 4096;
 std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + k_page - 1) / k_page * k_page; }
 
 /// What is said of a file's pages: "mapped file, 40 % in memory, 98 % of it in large pages".
