@@ -107,7 +107,8 @@ TEST_P(ToyTest, ResultsTakeTheMemoryOfWhatNobodyNeeds) {
   }
   builder_.node("scale", {last}, {out}, {{"factor", 3}});
   const auto program = compile();
-  EXPECT_EQ(program->requirements().scratch_bytes, sdk::align_up(n * 4, 64));
+  ASSERT_EQ(program->requirements().needs.size(), 1u);
+  EXPECT_EQ(program->requirements().needs[0].bytes, sdk::align_up(n * 4, 64));
   EXPECT_EQ(program->requirements().barriers, 11u);
   bench_.give(in, n, 1);
   const float* result = bench_.give(out, n);
@@ -128,7 +129,8 @@ TEST_P(ToyTest, WhatIsNeededLaterIsNotOverwritten) {
   builder_.node("add", {sum, over}, {out});
   const auto program = compile();
   EXPECT_EQ(program->requirements().barriers, 4u);
-  EXPECT_EQ(program->requirements().scratch_bytes, 3 * sdk::align_up(n * 4, 64));
+  ASSERT_EQ(program->requirements().needs.size(), 1u);
+  EXPECT_EQ(program->requirements().needs[0].bytes, 3 * sdk::align_up(n * 4, 64));
   bench_.give(in, n, 1);
   const float* result = bench_.give(out, n);
   const Exec exec = bench_.instantiate(program, {});
