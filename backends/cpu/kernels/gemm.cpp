@@ -100,11 +100,11 @@ SCF_INLINE void multiply_tile(const GemmArgs& a, const float* tile, std::int64_t
     const float *w[nr], *x[nt];
     for (int i = 0; i < nr; ++i) w[i] = tile + (r + i) * k_tile_k;
     for (int i = 0; i < nt; ++i) x[i] = x_at(a, some.token + t + i) + begin;
-    float out[nr][nt];
+    float out[nt][nr];
     dot_tile<nr, nt>(w, x, n, out);
     for (int j = 0; j < nt; ++j) {
       float* y = y_at(a, some.token + t + j) + row + r;
-      for (int i = 0; i < nr; ++i) y[i] = first ? out[i][j] : y[i] + out[i][j];
+      for (int i = 0; i < nr; ++i) y[i] = first ? out[j][i] : y[i] + out[j][i];
     }
   });
 }

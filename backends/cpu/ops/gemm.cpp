@@ -48,7 +48,7 @@ Activations Quantiser::prepare(const float* x, std::int64_t rows, std::int64_t t
   if (alone) scratch += static_cast<std::uint64_t>(rows * worker.index()) * row_;
   const Range mine = alone ? Range{0, rows} : worker.share(rows);
   for (std::int64_t r = mine.begin; r < mine.end; ++r)
-    isa_.quantise(act, x + r * k_, k_, scratch + static_cast<std::uint64_t>(r) * row_);
+    isa_.quantise(act, x + r * k_, 0, k_, k_, scratch + static_cast<std::uint64_t>(r) * row_);
   if (!alone) worker.barrier();
   return {scratch, row_, act, own};
 }

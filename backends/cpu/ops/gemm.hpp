@@ -67,6 +67,18 @@ public:
   Activations prepare(const float* x, std::int64_t rows, std::int64_t tokens, std::byte* scratch,
                       const sdk::Worker& worker) const;
 
+  /// Whether rows of so many tokens are quantised, so that they can be filled part by part instead: into what `empty`
+  /// gives, by any worker, parts of k that begin at multiples of 256. The caller sees to the barrier behind.
+  bool fills(std::int64_t tokens) const { return few_ != Act::none && tokens > k_few_tokens; }
+  Activations empty(std::int64_t rows, std::byte* scratch, const sdk::Worker& worker) const {
+    const std::uint64_t all = row_ * static_cast<std::uint64_t>(rows);
+    return {scratch, row_, many_, scratch + all + own_bytes(rows) * worker.index()};
+  }
+  void fill(const Activations& to, std::int64_t row, Range part, const float* x) const {
+    isa_.quantise(to.act, x, part.begin, part.end - part.begin, k_,
+                  const_cast<std::byte*>(to.data) + static_cast<std::uint64_t>(row) * to.stride);
+  }
+
 private:
   static constexpr std::int64_t k_alone = 16384;     // elements
   std::uint64_t own_bytes(std::int64_t rows) const { // of a worker, for its products
