@@ -87,13 +87,13 @@ void Model::compile(const TensorDirectory& tensors) {
   place.devices = devices_;
   place.deny = options_.deny;
   place.op_id = [this](std::string_view op) { return runtime_->host().op_id(op); };
+  const std::vector<std::int64_t> sizes = bucket_sizes(options_.max_step);
   std::vector<Graph> graphs;
-  for (const std::int64_t size : bucket_sizes(options_.max_step))
+  for (const std::int64_t size : sizes)
     graphs.push_back(fold(build_deepseek4(hp_, tensors, build_options(options_, size))));
   add_states(graphs.front());
   do {
     programs_.clear();
-    const auto sizes = bucket_sizes(options_.max_step);
     for (std::size_t i = 0; i < sizes.size(); ++i)
       programs_.push_back({sizes[i], std::make_unique<StepProgram>(graphs[i], place)});
   } while (!states_have_homes(place.away));
