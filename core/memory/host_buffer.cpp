@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -37,9 +39,9 @@ constexpr std::uint64_t map_from = std::uint64_t{4} << 20;
   throw Error(std::move(status));
 }
 
-std::byte* allocate(std::size_t bytes, std::string_view what, HostBuffer::Fill fill) {
-  const std::size_t rounded = (bytes + cache_line - 1) / cache_line * cache_line;
-  void* block = std::aligned_alloc(cache_line, rounded);
+std::byte* allocate(std::size_t bytes, std::string_view what, HostBuffer::Fill fill, std::size_t align) {
+  const std::size_t rounded = (bytes + align - 1) / align * align;
+  void* block = std::aligned_alloc(align, rounded);
   if (block == nullptr) fail(bytes, what, ENOMEM);
   if (fill == HostBuffer::Fill::zero) std::memset(block, 0, rounded);
   return static_cast<std::byte*>(block);
@@ -58,12 +60,14 @@ std::byte* map_aligned(std::size_t bytes, std::string_view what) {
 
 } // namespace
 
-HostBuffer::HostBuffer(std::uint64_t bytes, std::string_view what, Fill fill, Pages pages) {
+HostBuffer::HostBuffer(std::uint64_t bytes, std::string_view what, Fill fill, Pages pages, std::uint64_t align) {
   if (bytes == 0) return;
+  if (!std::has_single_bit(align) || align > huge_page)
+    throw Error(Code::invalid_argument, fmt::format("{} cannot be aligned to {} bytes", what, align));
   if (bytes > std::numeric_limits<std::size_t>::max() / 4) fail(bytes, what, ENOMEM);
   const auto size = static_cast<std::size_t>(bytes);
   if (bytes < map_from) {
-    data_ = allocate(size, what, fill);
+    data_ = allocate(size, what, fill, std::max<std::size_t>(align, cache_line));
   } else {
     mapped_ = (size + huge_page - 1) / huge_page * huge_page;
     data_ = map_aligned(mapped_, what);

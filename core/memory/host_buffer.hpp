@@ -8,6 +8,9 @@
 
 namespace seacliff {
 
+/// Bytes of the kernel's pages, of memory and of mapped files.
+inline constexpr std::uint64_t k_page = 4096;
+
 /// Owns one block, aligned to a cache line (64 bytes) when small and to a page (or 2 MiB with huge pages) when large.
 /// Pages of a large block come into being, on the NUMA node of the thread that first touches them, when they are
 /// touched: allocating is cheap, and workers that touch their own part first have it near.
@@ -24,7 +27,10 @@ public:
 
   HostBuffer() = default;
   /// `what` names the use in the error: Error(resource_exhausted) "cannot allocate 1.5 GiB for WHAT". 0 bytes: empty.
-  HostBuffer(std::uint64_t bytes, std::string_view what, Fill fill = Fill::none, Pages pages = Pages::huge);
+  /// `align`, a power of two up to 2 MiB: what the block begins at a multiple of; the memory up to the next one is its
+  /// own, too.
+  HostBuffer(std::uint64_t bytes, std::string_view what, Fill fill = Fill::none, Pages pages = Pages::huge,
+             std::uint64_t align = 64);
   ~HostBuffer() { reset(); }
   HostBuffer(HostBuffer&& other) noexcept { swap(other); }
   HostBuffer& operator=(HostBuffer&& other) noexcept {

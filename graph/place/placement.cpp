@@ -1,5 +1,6 @@
 #include "graph/place/placement.hpp"
 
+#include "core/base/bytes.hpp"
 #include "graph/ir/view.hpp"
 #include "graph/passes/passes.hpp"
 
@@ -30,13 +31,25 @@ std::vector<Answer> answers(const Graph& graph, const plugins::Device& device, c
       if (claim.nodes.size() > 1 && node < result.size() && result[node].level != SCF_CLAIM_NO)
         result[node].level = std::max(result[node].level, claim.level);
 
+  const std::string id = device.full_id();
+  const std::uint64_t largest = largest_value(device);
   for (const Node& node : graph.nodes()) {
     Answer& answer = result[node.id];
     const bool denied = std::any_of(options.deny.begin(), options.deny.end(),
                                     [&](const DenyRule& rule) { return rule.matches(node.op, device); });
     if (denied) answer = {SCF_CLAIM_NO, "denied by --deny"};
-    if (options.strikes.contains({node.name, device.full_id()}))
+    if (options.strikes.contains({node.name, id}))
       answer = {SCF_CLAIM_NO, "claimed, but failed to compile: a fault of the plugin"};
+    for (const ValueId in : node.in) {
+      if (in == k_none) continue;
+      const Value& value = graph.value(in);
+      if (value.role == Role::state && answer.level != SCF_CLAIM_NO && options.away.contains({value.name, id}))
+        answer = {SCF_CLAIM_NO, fmt::format("its state {} is used by ops that run elsewhere", value.name)};
+      if ((value.role == Role::state || value.role == Role::weight) && largest != 0 && answer.level != SCF_CLAIM_NO &&
+          value.type.max_bytes() > largest)
+        answer = {SCF_CLAIM_NO, fmt::format("{} is larger than the {} that the device binds at once", value.name,
+                                            format_bytes(largest))};
+    }
   }
   return result;
 }
@@ -63,11 +76,13 @@ Pieces split(const Graph& graph, const std::vector<bool>& selected) {
 
 bool is_composite(const Node& node) { return ops::find_schema(node.op)->composite(); }
 
-/// For each node of `graph`: the device that takes it whole, or that takes all pieces of its decomposition.
+/// For each node of `graph`: the device that takes it whole, or that takes all pieces of its decomposition. Of several
+/// the one that is gladdest, of equals the first.
 class Decision {
 public:
   Decision(const Graph& graph, const PlaceOptions& options) : graph_(graph), opt_(options) {
     device_.assign(graph.nodes().size(), k_undecided);
+    level_.assign(graph.nodes().size(), SCF_CLAIM_NO);
     decomposed_.assign(graph.nodes().size(), false);
     for (std::uint32_t d = 0; d < opt_.devices.size(); ++d) ask(d);
     for (const Node& node : graph_.nodes())
@@ -76,21 +91,37 @@ public:
 
   const std::vector<bool>& decomposed() const { return decomposed_; }
   std::uint32_t device(std::uint32_t node) const { return device_[node]; }
-  /// Why the most preferred device did not take the node whole.
-  const std::string& preferred_reason(std::uint32_t node) const { return whole_.front()[node].reason; }
+  /// Why the most preferred device does not run the node whole.
+  std::string preferred_reason(std::uint32_t node) const {
+    const Answer& first = whole_.front()[node];
+    return first.level == SCF_CLAIM_NO ? first.reason : "another device claims it more gladly";
+  }
 
 private:
   static constexpr std::uint32_t k_undecided = 0xffffffff;
+
+  /// A device behind the one that has a node so far gets it only when it is gladder.
+  bool wins(std::uint32_t node, std::uint32_t d, std::uint32_t level) const {
+    if (level == SCF_CLAIM_NO) return false;
+    if (device_[node] == k_undecided) return true;
+    return !opt_.devices[d]->info().last_resort() && level > level_[node];
+  }
+
+  void give(std::uint32_t node, std::uint32_t d, std::uint32_t level, bool in_pieces) {
+    device_[node] = d;
+    level_[node] = opt_.devices[d]->info().last_resort() ? std::uint32_t{SCF_CLAIM_SLOW} : level;
+    decomposed_[node] = in_pieces;
+  }
 
   void ask(std::uint32_t d) {
     whole_.push_back(answers(graph_, *opt_.devices[d], opt_));
     std::vector<bool> try_pieces(graph_.nodes().size(), false);
     bool any = false;
     for (const Node& node : graph_.nodes()) {
-      if (device_[node.id] != k_undecided) continue;
-      if (whole_[d][node.id].level != SCF_CLAIM_NO)
-        device_[node.id] = d;
-      else if (is_composite(node))
+      const std::uint32_t level = whole_[d][node.id].level;
+      if (wins(node.id, d, level))
+        give(node.id, d, level, false);
+      else if (level == SCF_CLAIM_NO && is_composite(node) && wins(node.id, d, SCF_CLAIM_PREFERRED))
         any = try_pieces[node.id] = true;
     }
     if (any) ask_pieces(d, try_pieces);
@@ -99,14 +130,13 @@ private:
   void ask_pieces(std::uint32_t d, const std::vector<bool>& selected) {
     const Pieces pieces = split(graph_, selected);
     const auto claims = answers(pieces.graph, *opt_.devices[d], opt_);
-    std::vector<bool> all(graph_.nodes().size(), true);
-    for (const Node& piece : pieces.graph.nodes())
-      if (claims[piece.id].level == SCF_CLAIM_NO) all[pieces.parent[piece.id]] = false;
-    for (const Node& node : graph_.nodes()) {
-      if (!selected[node.id] || !all[node.id]) continue;
-      device_[node.id] = d;
-      decomposed_[node.id] = true;
+    std::vector<std::uint32_t> least(graph_.nodes().size(), SCF_CLAIM_PREFERRED);
+    for (const Node& piece : pieces.graph.nodes()) {
+      std::uint32_t& level = least[pieces.parent[piece.id]];
+      level = std::min(level, claims[piece.id].level);
     }
+    for (const Node& node : graph_.nodes())
+      if (selected[node.id] && wins(node.id, d, least[node.id])) give(node.id, d, least[node.id], true);
   }
 
   [[noreturn]] void fail(const Node& node) const {
@@ -120,7 +150,7 @@ private:
   const Graph& graph_;
   const PlaceOptions& opt_;
   std::vector<std::vector<Answer>> whole_; // per device
-  std::vector<std::uint32_t> device_;
+  std::vector<std::uint32_t> device_, level_;
   std::vector<bool> decomposed_;
 };
 
@@ -175,6 +205,13 @@ DenyRule DenyRule::parse(std::string_view text) {
 bool DenyRule::matches(std::string_view op_name, const plugins::Device& dev) const {
   if (op != "*" && op != op_name) return false;
   return device == "*" || device == dev.full_id() || device == dev.info().id || device == dev.plugin().name();
+}
+
+std::uint64_t largest_value(const plugins::Device& device) {
+  const std::uint64_t own = device.info().own_heap().largest_value();
+  const plugins::HeapInfo* imports = device.info().unified_memory() ? device.info().import_heap() : nullptr;
+  if (imports == nullptr) return own;
+  return own == 0 || imports->largest_value() == 0 ? 0 : std::max(own, imports->largest_value());
 }
 
 Placement place(const Graph& graph, const PlaceOptions& options) {

@@ -33,10 +33,18 @@ struct Strike {
   bool operator<(const Strike& other) const { return std::tie(node, device) < std::tie(other.node, other.device); }
 };
 
+/// A state that lies elsewhere: the device runs no node that uses it.
+struct Away {
+  std::string state;
+  std::string device;
+  bool operator<(const Away& other) const { return std::tie(state, device) < std::tie(other.state, other.device); }
+};
+
 struct PlaceOptions {
   std::vector<std::shared_ptr<plugins::Device>> devices; // in order of preference, the last resorts at the end
   std::vector<DenyRule> deny;
   std::set<Strike> strikes;
+  std::set<Away> away;
   std::function<std::uint32_t(std::string_view op)> op_id;
 };
 
@@ -67,7 +75,12 @@ struct Placement {
   std::string summary() const;
 };
 
+/// Of the devices that take a node, the one that claims it most gladly runs it (PREFERRED, OK, SLOW); among equals the
+/// first, and each sooner whole than in pieces. A last resort counts as slow, and behind all others.
 /// Throws Error(unimplemented) naming the node and every device's reason when no device takes it.
 Placement place(const Graph& graph, const PlaceOptions& options);
+
+/// Bytes of the largest value that a device can be given; 0: no limit.
+std::uint64_t largest_value(const plugins::Device& device);
 
 } // namespace seacliff::graph

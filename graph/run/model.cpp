@@ -1,6 +1,7 @@
 #include "graph/run/model.hpp"
 
 #include "core/base/log.hpp"
+#include "core/memory/host_buffer.hpp"
 #include "core/memory/mapped_file.hpp"
 #include "core/memory/memory_limit.hpp"
 #include "graph/passes/passes.hpp"
@@ -55,7 +56,6 @@ BuildOptions build_options(const ModelOptions& options, std::int64_t max_tokens)
 
 /// Code, stacks and sampling buffers that are touched only after the plan is made.
 constexpr std::uint64_t k_process_slack = 16U << 20;
-constexpr std::uint64_t k_page = 4096;
 std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + k_page - 1) / k_page * k_page; }
 
 /// What is said of a file's pages: "mapped file, 40 % in memory, 98 % of it in large pages".
@@ -73,11 +73,13 @@ Model::Model(std::shared_ptr<Runtime> runtime, GgufFile file, const ModelOptions
   options_ = settle(options, hp_);
   slot_taken_.assign(static_cast<std::size_t>(options_.n_slots), false);
   devices_ = runtime_->open_devices(options_.backends);
-  compile(TensorDirectory(file_, hp_));
+  for (const auto& device : devices_) sites_.push_back(std::make_unique<Site>(device));
+  const TensorDirectory tensors(file_, hp_);
+  compile(tensors);
   if (file_.mapping() != nullptr) file_.mapping()->advise_large_pages();
-  plan_memory();
+  plan_memory(tensors);
   load_weights();
-  allocate();
+  allocate(tensors);
 }
 
 void Model::compile(const TensorDirectory& tensors) {
@@ -85,15 +87,41 @@ void Model::compile(const TensorDirectory& tensors) {
   place.devices = devices_;
   place.deny = options_.deny;
   place.op_id = [this](std::string_view op) { return runtime_->host().op_id(op); };
-  for (const std::int64_t size : bucket_sizes(options_.max_step)) {
-    const Graph graph = fold(build_deepseek4(hp_, tensors, build_options(options_, size)));
-    programs_.push_back({size, std::make_unique<StepProgram>(graph, place)});
-    if (states_.empty()) add_states(graph);
-  }
+  const std::vector<std::int64_t> sizes = bucket_sizes(options_.max_step);
+  std::vector<Graph> graphs;
+  for (const std::int64_t size : sizes)
+    graphs.push_back(fold(build_deepseek4(hp_, tensors, build_options(options_, size))));
+  add_states(graphs.front());
+  do {
+    programs_.clear();
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+      programs_.push_back({sizes[i], std::make_unique<StepProgram>(graphs[i], place)});
+  } while (!states_have_homes(place.away));
   if (options_.strict && !placement().fallbacks.empty())
     throw StrictRefusal(Code::failed_precondition, "refused by --strict: " + placement().summary(),
                         "leave --strict away, or choose a --backend that runs every op");
   log::info("model", "{}", placement().summary());
+}
+
+/// A state is in one place: in host memory, or on one device, for steps of all sizes. False when it would not be: then
+/// the first device that has it apart from the others is sent away from it.
+bool Model::states_have_homes(std::set<Away>& away) {
+  std::vector<std::set<Site*>> users(states_.size()); // nullptr: host memory
+  for (const Sized& sized : programs_)
+    for (std::uint32_t d = 0; d < sites_.size(); ++d)
+      for (const Value* value : sized.program->resident(d))
+        if (value->role == Role::state)
+          users[state_index_.at(value->name)].insert(sites_[d]->near() ? nullptr : sites_[d].get());
+  const std::size_t before = away.size();
+  state_site_.assign(states_.size(), nullptr);
+  for (std::size_t s = 0; s < states_.size(); ++s) {
+    if (users[s].size() == 1) state_site_[s] = *users[s].begin();
+    if (users[s].size() < 2) continue;
+    const auto far = std::find_if(sites_.begin(), sites_.end(),
+                                  [&](const auto& site) { return !site->near() && users[s].contains(site.get()); });
+    away.insert({states_[s].name, (*far)->device().full_id()});
+  }
+  return away.size() == before;
 }
 
 void Model::add_states(const Graph& graph) {
@@ -112,71 +140,144 @@ void Model::add_states(const Graph& graph) {
     state.row_bytes = row_bytes(state.dtype, elems);
     const auto cache = ratio_of_cache.find(value.id);
     state.ratio = cache == ratio_of_cache.end() ? 0 : cache->second;
+    state.index = states_.size();
+    state_index_[state.name] = state.index;
     states_.push_back(std::move(state));
   }
 }
 
-void Model::plan_memory() {
-  const auto slots = static_cast<std::uint64_t>(options_.n_slots);
+std::uint64_t Model::state_bytes(const StateTensor& state) const {
+  return static_cast<std::uint64_t>(options_.n_slots * state.rows) * state.row_bytes;
+}
+
+void Model::plan_memory(const TensorDirectory& tensors) {
   std::uint64_t rings = 0;
-  for (const StateTensor& state : states_) {
-    const std::uint64_t bytes = slots * static_cast<std::uint64_t>(state.rows) * state.row_bytes;
-    memory_.state += whole_pages(bytes);
-    if (state.ratio == 0) rings += bytes;
-  }
+  for (const StateTensor& state : states_)
+    if (state.ratio == 0) rings += state_bytes(state);
   memory_.process = process_memory().rss + k_process_slack; // first: pages_of touches pages of the weights
-  memory_.weights = file_.data_bytes();
-  memory_.copied_weights = options_.copy_weights && file_.mapping() != nullptr;
-  memory_.weight_pages = memory_.copied_weights ? "copied" : file_.mapping() ? pages_of(*file_.mapping()) : "in memory";
   memory_.checkpoints = rings * static_cast<std::uint64_t>(options_.checkpoints);
-  for (const Sized& sized : programs_) {
-    memory_.scratch = std::max(memory_.scratch, whole_pages(sized.program->scratch_bytes()));
-    memory_.io = std::max(memory_.io, whole_pages(sized.program->io_bytes()));
+  for (std::uint32_t d = 0; d < sites_.size(); ++d) {
+    SiteDemand demand;
+    std::set<std::string_view> seen;
+    demand.states.assign(states_.size(), 0);
+    for (const Sized& sized : programs_) {
+      for (const Value* value : sized.program->resident(d)) {
+        if (value->role == Role::state)
+          demand.states[state_index_.at(value->name)] = state_bytes(states_[state_index_.at(value->name)]);
+        else if (seen.insert(value->name).second)
+          demand.weights.push_back(tensors.find(value->name));
+      }
+      for (const auto& [heap, blocks] : sized.program->needs(d)) demand.needs[heap].take_larger(blocks);
+      if (sized.program->uses(d)) demand.io = std::max(demand.io, sized.program->io_bytes());
+    }
+    sites_[d]->plan(std::move(demand), file_);
   }
+  plan_host_memory();
+  say_and_check();
+}
+
+/// What the sites in host memory share, and what the others take.
+void Model::plan_host_memory() {
+  memory_.state = memory_.scratch = memory_.io = 0;
+  memory_.heaps.clear();
+  host_.states.assign(states_.size(), 0);
+  for (const StateTensor& state : states_) {
+    if (state_site_[state.index] != nullptr) continue;
+    host_.states[state.index] = memory_.state;
+    memory_.state += whole_pages(state_bytes(state));
+  }
+  std::map<std::uint64_t, std::uint64_t> in_place; // weights that sites in host memory read: bytes by offset
+  bool elsewhere = false;
+  for (const auto& site : sites_) {
+    if (site->shares_scratch())
+      memory_.scratch = std::max(memory_.scratch, whole_pages(site->demand().needs.begin()->second.total()));
+    for (const GgufTensor* tensor : site->demand().weights) {
+      elsewhere = elsewhere || !site->near();
+      if (site->near()) in_place[tensor->offset] = tensor->bytes;
+    }
+    const std::vector<HeapPlan> heaps = site->heaps();
+    memory_.heaps.insert(memory_.heaps.end(), heaps.begin(), heaps.end());
+  }
+  for (const Sized& sized : programs_) memory_.io = std::max(memory_.io, whole_pages(sized.program->io_bytes()));
+  memory_.weights = file_.data_bytes();
+  if (elsewhere) {
+    memory_.weights = 0;
+    for (const auto& [offset, bytes] : in_place) memory_.weights += bytes;
+  }
+  memory_.copied_weights = options_.copy_weights && file_.mapping() != nullptr && memory_.weights != 0;
+  if (memory_.copied_weights) memory_.weights = file_.data_bytes(); // the file is copied as a whole
+  if (memory_.weight_pages.empty())
+    memory_.weight_pages = memory_.copied_weights ? "copied"
+                           : file_.mapping()      ? pages_of(*file_.mapping())
+                                                  : "in memory";
+}
+
+void Model::say_and_check() const {
   const MemoryLimit limit = memory_limit();
   log::info("model", "{}", memory_.summary(limit.total));
+  for (const HeapPlan& heap : memory_.heaps) log::info("model", "{}", heap.summary());
   check_fit(memory_, limit.total);
   if (memory_.total() > limit.total)
     log::warn("model", "the weights do not stay in memory: parts of the file will be read again and again");
 }
 
 void Model::load_weights() {
-  if (!memory_.copied_weights) return;
-  const auto begin = std::chrono::steady_clock::now();
-  file_.copy_into_memory();
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-  log::info("model", "weights: copied in {:.1f} s, {:.0f} % in large pages", taken.count(),
-            100 * file_.mapping()->residence().large);
+  if (options_.copy_weights && !memory_.copied_weights)
+    log::warn("model", "--weights copied changes nothing: no device reads weights from host memory");
+  if (memory_.copied_weights) {
+    const auto begin = std::chrono::steady_clock::now();
+    file_.copy_into_memory();
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+    log::info("model", "weights: copied in {:.1f} s, {:.0f} % in large pages", taken.count(),
+              100 * file_.mapping()->residence().large);
+  }
+  bool as_planned = true;
+  for (const auto& site : sites_) as_planned = site->import_weights() && as_planned;
+  if (as_planned) return;
+  plan_host_memory(); // a device that would have read the file's pages has copies of its own now
+  say_and_check();
 }
 
-void Model::allocate() {
-  state_memory_ = HostBuffer(memory_.state, "caches");
-  scratch_memory_ = HostBuffer(memory_.scratch, "scratch");
-  io_memory_ = HostBuffer(memory_.io, "inputs and logits");
-  std::byte* at = state_memory_.data();
-  for (StateTensor& state : states_) {
-    state.data = at;
-    at += whole_pages(static_cast<std::uint64_t>(options_.n_slots * state.rows) * state.row_bytes);
+void Model::allocate(const TensorDirectory& tensors) {
+  std::uint64_t align = k_page;
+  for (const auto& site : sites_) {
+    if (!site->near()) continue;
+    align = std::max(align, site->device().info().import_heap()->import_align);
+    for (const auto& [heap, blocks] : site->demand().needs) align = std::max(align, blocks.align);
   }
-  const GgufTensor& any = file_.tensors().front();
-  const std::byte* file_base = any.data - any.offset;
-  weights_ = SharedMemory(devices_, file_base, file_.file_bytes(), true);
-  state_ = SharedMemory(devices_, state_memory_.data(), memory_.state, false);
-  scratch_ = SharedMemory(devices_, scratch_memory_.data(), memory_.scratch, false);
-  io_ = SharedMemory(devices_, io_memory_.data(), memory_.io, false);
-
-  const TensorDirectory tensors(file_, hp_);
-  std::map<std::string, Resident, std::less<>> states;
-  for (const StateTensor& state : states_)
-    states[state.name] = {&state_, static_cast<std::uint64_t>(state.data - state_memory_.data()),
-                          static_cast<std::uint64_t>(options_.n_slots * state.rows) * state.row_bytes};
-  const auto resident = [&](const Value& value) -> Resident {
-    if (value.role == Role::state) return states.at(value.name);
-    const GgufTensor& tensor = *tensors.find(value.name);
-    return {&weights_, tensor.offset, tensor.bytes};
+  const auto take = [&](std::uint64_t bytes, const char* what) {
+    return HostBuffer(bytes, what, HostBuffer::Fill::none, HostBuffer::Pages::huge, align);
   };
-  for (Sized& sized : programs_) sized.program->bind(resident, io_, io_memory_.data(), scratch_);
+  host_.state = take(memory_.state, "caches");
+  host_.scratch = take(memory_.scratch, "scratch");
+  host_.io = take(memory_.io, "inputs and logits");
+  for (const auto& site : sites_) site->allocate(host_);
+  for (const auto& site : sites_) site->load_weights(memory_.weights == 0);
+
+  const auto slice = [&](std::uint32_t device, const Value& value) {
+    const Site& site = *sites_[device];
+    return value.role == Role::state ? site.state(state_index_.at(value.name)) : site.weight(*tensors.find(value.name));
+  };
+  for (Sized& sized : programs_) sized.program->bind(sites_, slice, host_.io.data());
   symbols_ = {{1, 0, 0}, {2, 0, 0}}; // n_tokens, n_outputs: the builder's order
+}
+
+std::vector<std::byte> Model::read_rows(const StateTensor& state, std::int64_t slot, std::int64_t rows) const {
+  const std::uint64_t offset = static_cast<std::uint64_t>(slot * state.rows) * state.row_bytes;
+  std::vector<std::byte> bytes(static_cast<std::size_t>(rows) * state.row_bytes);
+  if (Site* site = state_site_[state.index])
+    site->read_state(state.index, offset, bytes);
+  else
+    std::copy_n(host_.state.data() + host_.states[state.index] + offset, bytes.size(), bytes.begin());
+  return bytes;
+}
+
+void Model::write_rows(const StateTensor& state, std::int64_t slot, std::span<const std::byte> rows) {
+  const std::uint64_t offset = static_cast<std::uint64_t>(slot * state.rows) * state.row_bytes;
+  if (Site* site = state_site_[state.index])
+    site->write_state(state.index, offset, rows);
+  else
+    std::copy(rows.begin(), rows.end(), host_.state.data() + host_.states[state.index] + offset);
 }
 
 std::int64_t Model::take_slot() {

@@ -1,18 +1,20 @@
 // A model ready to run: weights mapped, graphs compiled, state allocated. Steps are ragged batches over slots.
 #pragma once
 
-#include "core/memory/host_buffer.hpp"
 #include "core/model/gguf.hpp"
 #include "core/model/hparams.hpp"
 #include "graph/build/builder.hpp"
 #include "graph/plan/memory.hpp"
 #include "graph/run/program.hpp"
 #include "graph/run/runtime.hpp"
+#include "graph/run/site.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,18 +48,15 @@ struct Run {
   std::span<const std::int32_t> tokens;
 };
 
-/// A state tensor and where it lies in host memory.
+/// A state tensor. It lies in host memory, or on the one device that uses it.
 struct StateTensor {
   std::string name; // "blk.02.window"
   DType dtype = DType::f16;
   std::int64_t rows = 0;       // per slot
   std::uint64_t row_bytes = 0; // of one position
   std::int64_t ratio = 0;      // 0: a ring over positions; else row p/ratio
-  std::byte* data = nullptr;   // [n_slots, rows, row_bytes]
+  std::size_t index = 0;       // among the model's states
 
-  std::byte* row(std::int64_t slot, std::int64_t r) const {
-    return data + (slot * rows + r) * static_cast<std::int64_t>(row_bytes);
-  }
   /// Rows per slot that hold something at `position`.
   std::int64_t filled_rows(std::int64_t position) const { return ratio == 0 ? rows : std::min(rows, position / ratio); }
 };
@@ -82,6 +81,10 @@ public:
   std::int64_t take_slot();
   void free_slot(std::int64_t slot) { slot_taken_[static_cast<std::size_t>(slot)] = false; }
 
+  /// The first `rows` rows of a slot's state, copied from where they lie, and back. Not during a step.
+  std::vector<std::byte> read_rows(const StateTensor& state, std::int64_t slot, std::int64_t rows) const;
+  void write_rows(const StateTensor& state, std::int64_t slot, std::span<const std::byte> rows);
+
   /// One step. Each slot at most once; total tokens <= max_step, `out_rows` (batch indices) at most max_outputs.
   /// Returns the logits [out_rows, n_vocab], valid until the next step. Sessions keep the positions; this does not.
   std::span<const float> step(std::span<const Run> runs, std::span<const std::int32_t> out_rows);
@@ -97,10 +100,14 @@ private:
   };
 
   void compile(const TensorDirectory& tensors);
-  void plan_memory();
+  bool states_have_homes(std::set<Away>& away);
+  void plan_memory(const TensorDirectory& tensors);
+  void plan_host_memory();
+  void say_and_check() const;
   void load_weights();
-  void allocate();
+  void allocate(const TensorDirectory& tensors);
   void add_states(const Graph& graph);
+  std::uint64_t state_bytes(const StateTensor& state) const; // of all slots
   void check_step(std::span<const Run> runs, std::span<const std::int32_t> out_rows) const;
   StepProgram& program_for(std::int64_t n_tokens);
   void run_profiled(StepProgram& program, std::span<const Run> runs);
@@ -110,11 +117,13 @@ private:
   ModelOptions options_;
   HParams hp_;
   MemoryPlan memory_;
-  HostBuffer state_memory_, scratch_memory_, io_memory_;
+  HostMemory host_;
   std::vector<StateTensor> states_;
+  std::map<std::string, std::size_t, std::less<>> state_index_;
+  std::vector<Site*> state_site_; // by state; nullptr: host memory
   std::vector<std::shared_ptr<plugins::Device>> devices_;
-  SharedMemory weights_, state_, scratch_, io_;
-  std::vector<Sized> programs_; // by max_tokens
+  std::vector<std::unique_ptr<Site>> sites_; // by device
+  std::vector<Sized> programs_;              // by max_tokens
   std::vector<scf_dim> symbols_;
   std::vector<bool> slot_taken_;
   Granularity granularity_ = Granularity::off;

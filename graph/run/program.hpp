@@ -3,6 +3,7 @@
 
 #include "graph/place/placement.hpp"
 #include "graph/run/profile.hpp"
+#include "graph/run/site.hpp"
 #include "plugins/loader/plugin.hpp"
 
 #include <cstddef>
@@ -17,27 +18,6 @@
 
 namespace seacliff::graph {
 
-/// Host memory that every device of a model sees: one import per device.
-class SharedMemory {
-public:
-  SharedMemory() = default;
-  /// Throws Error(unimplemented) naming a device that cannot use host memory in place.
-  SharedMemory(std::span<const std::shared_ptr<plugins::Device>> devices, const std::byte* data, std::uint64_t bytes,
-               bool read_only);
-  scf_slice slice(std::uint32_t device, std::uint64_t offset, std::uint64_t bytes) const {
-    return buffers_[device].slice(offset, bytes);
-  }
-
-private:
-  std::vector<plugins::Buffer> buffers_; // by device
-};
-
-/// Where the bytes of a weight or state are.
-struct Resident {
-  const SharedMemory* memory = nullptr;
-  std::uint64_t offset = 0, bytes = 0;
-};
-
 /// Compiled in the constructor, given memory by `bind`, then `run` any number of times.
 class StepProgram {
 public:
@@ -46,13 +26,18 @@ public:
   StepProgram(const Graph& graph, PlaceOptions options);
 
   const Placement& placement() const { return placement_; }
-  std::uint64_t scratch_bytes() const { return scratch_bytes_; } // of the largest segment
-  std::uint64_t io_bytes() const { return io_bytes_; }           // inputs, outputs, values that change device
+  std::uint64_t io_bytes() const { return io_bytes_; } // inputs, outputs, values that change device
+  bool uses(std::uint32_t device) const;
+  /// Weights and states that the device uses.
+  std::vector<const Value*> resident(std::uint32_t device) const;
+  /// What the segments of the device need beside values, the largest of each, by heap.
+  std::map<std::uint32_t, NeedBlocks> needs(std::uint32_t device) const;
 
-  /// `resident(value)` tells where a weight or state is. `io` and `scratch` are at least as large as asked for and are
-  /// shared with other programs that never run at the same time. `io_data` is the host address of `io`.
-  void bind(const std::function<Resident(const Value&)>& resident, const SharedMemory& io, std::byte* io_data,
-            const SharedMemory& scratch);
+  /// `sites`: by device, with at least io_bytes() and needs(), shared with other programs that never run at the same
+  /// time. `slice(device, value)` tells where a weight or state is. `io_data`: the host's inputs and outputs, which the
+  /// sites in host memory use in place. All must outlive this object's last run.
+  void bind(std::span<const std::unique_ptr<Site>> sites,
+            const std::function<scf_slice(std::uint32_t device, const Value&)>& slice, std::byte* io_data);
 
   /// Host address of an INPUT or OUTPUT by name; valid after bind.
   std::byte* io(std::string_view value) const;
@@ -65,14 +50,29 @@ public:
   void run_profiled(std::span<const scf_dim> symbols, Granularity granularity, StepRecord& record);
 
 private:
+  struct Need {
+    std::uint32_t heap = 0, block = 0;
+    std::uint64_t offset = 0, bytes = 0;
+  };
+  struct Io {
+    std::uint32_t view_value = 0;
+    ValueId value = 0;
+    bool written = false;
+  };
   struct Part {
     std::uint32_t device = 0;
     std::uint64_t launches = 0, barriers = 0;
     std::shared_ptr<plugins::Program> program;
     std::vector<std::pair<std::uint32_t, ValueId>> resident; // view value, graph value
-    std::vector<std::pair<std::uint32_t, ValueId>> io;
+    std::vector<Io> io;
+    std::vector<Need> needs;
+    std::map<std::uint32_t, NeedBlocks> need_blocks;
+    std::vector<ValueId> to_device, to_host; // carried before and after, when the device is not in host memory
     plugins::Exec exec;
     std::vector<scf_binding> io_bindings;
+  };
+  struct Range {
+    std::uint64_t offset = 0, bytes = 0;
   };
   struct Lane { // one per device
     plugins::Queue queue;
@@ -81,17 +81,25 @@ private:
   };
 
   void compile();
+  void check_io(const Part& part) const;
+  void plan_needs(Part& part);
   void plan_io();
-  void run_part(std::size_t part, std::span<const scf_dim> symbols, bool wait);
+  void plan_carries();
+  Range range_now(ValueId value, std::span<const scf_dim> symbols) const;
+  void copy(Lane& lane, scf_slice dst, scf_slice src);
+  void carry_in(const Part& part, std::span<const scf_dim> symbols);
+  void carry_out(const Part& part, std::span<const scf_dim> symbols);
+  void run_part(std::size_t part, std::span<const scf_dim> symbols);
   void drain(std::uint32_t device, StepRecord& record);
 
   PlaceOptions options_;
   Placement placement_;
   std::vector<Part> parts_;
   std::vector<Lane> lanes_;
-  std::map<ValueId, std::pair<std::uint64_t, std::uint64_t>> io_at_; // offset, bytes
+  std::span<const std::unique_ptr<Site>> sites_; // by device, from bind on
+  std::map<ValueId, Range> io_at_;
   std::map<std::string, ValueId, std::less<>> io_names_;
-  std::uint64_t scratch_bytes_ = 0, io_bytes_ = 0;
+  std::uint64_t io_bytes_ = 0;
   std::byte* io_data_ = nullptr;
 };
 

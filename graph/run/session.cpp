@@ -1,7 +1,6 @@
 #include "graph/run/session.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace seacliff::graph {
 namespace {
@@ -10,11 +9,6 @@ namespace {
 std::int64_t first_interval(const Model& model) {
   const std::int64_t step = model.options().max_step;
   return (1024 + step - 1) / step * step;
-}
-
-std::vector<std::byte> copy_rows(const StateTensor& state, std::int64_t slot, std::int64_t rows) {
-  const std::byte* begin = state.row(slot, 0);
-  return {begin, begin + rows * static_cast<std::int64_t>(state.row_bytes)};
 }
 
 } // namespace
@@ -49,7 +43,8 @@ void Session::save_checkpoint() {
   }
   Checkpoint checkpoint{position(), oldest(), {}};
   for (const StateTensor& state : model_.states())
-    checkpoint.rings.push_back(state.ratio == 0 ? copy_rows(state, slot_, state.rows) : std::vector<std::byte>());
+    checkpoint.rings.push_back(state.ratio == 0 ? model_.read_rows(state, slot_, state.rows)
+                                                : std::vector<std::byte>());
   checkpoints_.push_back(std::move(checkpoint));
 }
 
@@ -59,7 +54,7 @@ Snapshot Session::snapshot() const {
   snapshot.oldest = oldest();
   for (const StateTensor& state : model_.states()) {
     const std::int64_t rows = state.filled_rows(position());
-    snapshot.parts.push_back({state.name, state.dtype, rows, copy_rows(state, slot_, rows)});
+    snapshot.parts.push_back({state.name, state.dtype, rows, model_.read_rows(state, slot_, rows)});
   }
   return snapshot;
 }
@@ -84,8 +79,7 @@ void Session::restore(const Snapshot& snapshot) {
         part.data.size() != static_cast<std::size_t>(part.rows) * state.row_bytes)
       throw mismatch(fmt::format("{} differs in type or size", state.name));
   }
-  for (std::size_t i = 0; i < states.size(); ++i)
-    std::copy(snapshot.parts[i].data.begin(), snapshot.parts[i].data.end(), states[i].row(slot_, 0));
+  for (std::size_t i = 0; i < states.size(); ++i) model_.write_rows(states[i], slot_, snapshot.parts[i].data);
   tokens_ = snapshot.tokens;
   high_ = position;
   floor_ = snapshot.oldest;
@@ -107,8 +101,7 @@ void Session::rewind(std::int64_t position) {
   if (!checkpoints_.empty()) {
     const Checkpoint& checkpoint = checkpoints_.back();
     const auto& states = model_.states();
-    for (std::size_t i = 0; i < states.size(); ++i)
-      std::copy(checkpoint.rings[i].begin(), checkpoint.rings[i].end(), states[i].row(slot_, 0));
+    for (std::size_t i = 0; i < states.size(); ++i) model_.write_rows(states[i], slot_, checkpoint.rings[i]);
     from = checkpoint.position;
     floor_ = checkpoint.oldest;
   }

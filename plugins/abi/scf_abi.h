@@ -2,11 +2,12 @@
  *
  * Standalone C11; includes <stdint.h> only. A plugin is a shared object that exports exactly one symbol,
  * scf_plugin_query_v1. Everything else travels through the tables below. RULES.md numbers the rules that both sides
- * keep (E1-E11 evolution, T threads, O ownership); CHANGELOG.md says why each piece is as it is.
+ * keep (E evolution, O ownership, M memory, T threads, ...); CHANGELOG.md says why each piece is as it is.
  *
  * Reading guide: `// out` marks results; [MT] marks entries that may be called from several threads at once; every
  * other entry is called by one thread at a time per object. Borrowed pointers live for the call unless said otherwise.
- * An entry marked [optional] may be NULL: the comment says what the host does then.
+ * An entry marked [optional] may be NULL: the comment says what the host does then. Every entry that lets something go
+ * (*_free, free, device_close, close) takes NULL and does nothing.
  */
 #ifndef SCF_ABI_H
 #define SCF_ABI_H
@@ -76,6 +77,11 @@ typedef struct scf_wait { /* also used for signals */
   uint64_t value;
 } scf_wait;
 
+typedef struct scf_need { /* memory that a program wants beside its values */
+  uint32_t heap, reserved;
+  uint64_t bytes, align; /* a power of two, 0: the heap's bind_align */
+} scf_need;
+
 typedef struct scf_dim { /* a symbol and the value it has in this submit */
   uint32_t sym;
   uint32_t reserved;
@@ -137,13 +143,14 @@ enum { /* bits of scf_device_desc.flags */
        SCF_DEVICE_SOFTWARE = 2u,       /* a driver that runs on the CPU: `auto` never picks it */
        SCF_DEVICE_UNIFIED_MEMORY = 4u, /* host pointers are as good as the device's own memory */
        SCF_DEVICE_TIMESTAMPS = 8u,
-       SCF_DEVICE_LAST_RESORT = 16u /* slow and complete: `auto` uses it only for what nothing else claims */
+       SCF_DEVICE_LAST_RESORT = 16u, /* slow and complete: it gets only what nothing else claims */
+       SCF_DEVICE_ASYNC = 32u        /* submit and copy return at once, whatever they wait for (T3) */
 };
 
 enum { SCF_HEAP_HOST = 1u, SCF_HEAP_DEVICE_LOCAL = 2u };
 enum { SCF_HEAP_MAPPABLE = 1u, SCF_HEAP_COHERENT = 2u }; /* bits of scf_heap_desc.flags */
 enum { SCF_IMPORT_HOST_POINTER = 1u };                   /* bits of scf_heap_desc.import_kinds */
-enum { SCF_BUFFER_READ_ONLY = 1u };                      /* flags of import_host */
+enum { SCF_BUFFER_READ_ONLY = 1u }; /* flags of import_host: the device only reads it, the pages may be protected */
 
 /* Element and block formats. The numbers are those of GGUF, an external and append-only list; 0x1000 and up are ours.
  * A plugin that meets a number it does not know declines the node. */
@@ -194,11 +201,18 @@ typedef struct scf_host { /* valid until close() returns */
 
 /* ---- devices and heaps ---------------------------------------------------------------------------------------- */
 
+/* Values of a program are bound from the device's first heap, or from imports; other heaps carry bytes on their way and
+ * what a program asks of them in its needs (M6). */
 typedef struct scf_heap_desc {
   scf_hdr h;
-  uint32_t id, kind;                                     /* SCF_HEAP_HOST or SCF_HEAP_DEVICE_LOCAL */
-  uint64_t total, budget, max_alloc, max_binding, align; /* bytes; 0: no limit known */
-  uint64_t import_kinds, import_align;
+  uint32_t id, kind;     /* SCF_HEAP_HOST: the machine's memory; SCF_HEAP_DEVICE_LOCAL: the device's, or near it */
+  uint64_t total;        /* bytes, like all of these; 0: no limit known */
+  uint64_t budget;       /* what this process may use; memory->budget says it anew */
+  uint64_t max_alloc;    /* the largest buffer, allocated or imported */
+  uint64_t max_binding;  /* the largest slice bound as one value; 0 where the device addresses memory by pointers */
+  uint64_t bind_align;   /* slices that are bound begin at multiples of it; a power of two, 0: 1 */
+  uint64_t import_kinds; /* SCF_IMPORT_*: what import_host takes for this heap */
+  uint64_t import_align; /* of pointer and length of an import; a power of two, 0: 1 */
   uint32_t flags;
   int32_t numa_node; /* -1: not bound to one */
   double read_gbps;  /* hint, 0: unknown */
@@ -261,9 +275,8 @@ typedef struct scf_claim { /* plugin -> sink, one per node or fused group */
 
 typedef struct scf_requirements { /* out: the host sets h.size to what it has room for */
   scf_hdr h;
-  uint64_t scratch_bytes, scratch_align; /* bound at instantiate; may be shared with programs that never run at once */
-  uint64_t staging_bytes;
-  uint32_t scratch_heap, reserved;
+  const scf_need* needs; /* the program's, for as long as it lives */
+  uint64_t n_needs;
   uint64_t launches, barriers; /* per submit, for people: kernel or team launches, full barriers; 0: unknown */
 } scf_requirements;
 
@@ -276,14 +289,15 @@ typedef struct scf_bindings {
   scf_hdr h;
   const scf_binding* items; /* every WEIGHT and STATE of the segment; must outlive the exec */
   uint64_t n_items;
-  scf_slice scratch; /* as scf_requirements asked */
+  const scf_slice* needs; /* one per scf_need, in its order; programs that never run at once may be given the same */
+  uint64_t n_needs;
 } scf_bindings;
 
 typedef struct scf_submit {
   scf_hdr h;
   const scf_dim* dims;
   uint64_t n_dims;
-  const scf_binding* io; /* every INPUT and OUTPUT of the segment */
+  const scf_binding* io; /* every INPUT and OUTPUT of the segment; the same slices from step to step, as a rule (T8) */
   uint64_t n_io;
   const scf_wait* waits;
   uint64_t n_waits;
@@ -295,15 +309,19 @@ typedef struct scf_submit {
 
 typedef struct scf_memory_api {
   scf_hdr h;
+  /* `align`: of the address that the device sees, a power of two, 0: the heap's bind_align. */
   scf_status* (*alloc)(scf_device*, uint32_t heap, uint64_t bytes, uint64_t align, scf_buffer** out);
   void (*free)(scf_buffer*);
-  /* Wraps host pages without a copy; the pages outlive the buffer. [optional] the host allocates and copies. */
-  scf_status* (*import_host)(scf_device*, void* ptr, uint64_t bytes, uint32_t flags, scf_buffer** out);
-  /* The host address of a mappable buffer, valid until unmap. [optional] the host uses queue->copy. */
+  /* Wraps host pages as memory of `heap`, without a copy; the pages outlive the buffer. Pointer and length are
+   * multiples of the heap's import_align. [optional] the host allocates and copies, as it does when this fails. */
+  scf_status* (*import_host)(scf_device*, uint32_t heap, void* ptr, uint64_t bytes, uint32_t flags, scf_buffer** out);
+  /* The host address of a mappable buffer, valid until unmap; at offset 0 aligned to 64 at least, or to what alloc was
+   * asked if that is less. One map of a buffer at a time; the device may use it meanwhile. [optional] queue->copy. */
   scf_status* (*map)(scf_buffer*, uint64_t offset, uint64_t bytes, void** out);
   scf_status* (*unmap)(scf_buffer*);
-  scf_status* (*flush)(scf_buffer*, uint64_t offset, uint64_t bytes);      /* [optional] coherent memory */
-  scf_status* (*invalidate)(scf_buffer*, uint64_t offset, uint64_t bytes); /* [optional] coherent memory */
+  /* Any range of the buffer: the plugin widens it to what its memory asks. [optional] coherent memory */
+  scf_status* (*flush)(scf_buffer*, uint64_t offset, uint64_t bytes);
+  scf_status* (*invalidate)(scf_buffer*, uint64_t offset, uint64_t bytes);
   scf_status* (*budget)(scf_device*, uint32_t heap, uint64_t* free_bytes); /* [optional] the descriptor's budget */
 } scf_memory_api;
 
@@ -341,20 +359,24 @@ typedef struct scf_program_api {
   void (*program_free)(scf_program*);
 } scf_program_api;
 
-/* Timeline semaphores: a value that only grows, or a failure that every waiter receives with its first cause. */
+/* Timeline semaphores: a value that only grows, by less than 2^31 at a time, or a failure that every waiter receives
+ * with its first cause. A wait that is met makes all memory written before the signal visible; mapped memory that is
+ * not coherent wants invalidate as well. There is no entry that waits for idle: wait for the last value submitted. */
 typedef struct scf_queue_api {
   scf_hdr h;
   scf_status* (*queue_create)(scf_device*, scf_queue** out);
-  void (*queue_free)(scf_queue*);
+  void (*queue_free)(scf_queue*); /* waits for what was submitted */
   scf_status* (*sema_create)(scf_device*, uint64_t initial, scf_sema** out);
   void (*sema_free)(scf_sema*);
   scf_status* (*sema_query)(scf_sema*, uint64_t* value);                    /* [MT] */
   scf_status* (*sema_wait)(scf_sema*, uint64_t value, uint64_t timeout_ns); /* [MT] DEADLINE_EXCEEDED */
-  scf_status* (*sema_signal)(scf_sema*, uint64_t value);                    /* [MT] from the host */
-  void (*sema_fail)(scf_sema*, scf_status* cause);                          /* [MT] takes `cause` */
-  /* Waits, runs, signals. What fails on the way fails the signals; an error returned has failed them already. */
+  scf_status* (*sema_signal)(scf_sema*, uint64_t value); /* [MT] from the host; not larger: INVALID_ARGUMENT, no harm */
+  void (*sema_fail)(scf_sema*, scf_status* cause);       /* [MT] takes `cause` */
+  /* Waits, runs, signals. What fails on the way fails the signals; an error returned has failed them already. A signal
+   * that is not larger than the value reached fails its timeline with INVALID_ARGUMENT. */
   scf_status* (*submit)(scf_queue*, scf_exec*, const scf_submit*);
-  /* [optional] the host maps both sides and copies itself. */
+  /* Between buffers of this device, whatever their heaps; the slices do not overlap. In order with the submits of the
+   * queue. [optional] the host maps both sides and copies itself. */
   scf_status* (*copy)(scf_queue*, scf_slice dst, scf_slice src, const scf_submit*);
 } scf_queue_api;
 
@@ -374,7 +396,8 @@ typedef struct scf_profile_api { /* [optional] the host times whole submits */
   /* `lost` counts since begin(). An exec is drained before it is freed. */
   scf_status* (*drain)(scf_device*, void (*sink)(void*, scf_exec*, const scf_profile_record*), void* user,
                        uint64_t* lost);
-  /* The same moment on both clocks; the host's is CLOCK_MONOTONIC. */
+  /* The same moment on both clocks; the host's is CLOCK_MONOTONIC. `ns_per_tick` is nominal: the host asks at begin and
+   * at drain, while nothing runs, and takes the rate between them. Ticks have 64 bits and never wrap. */
   scf_status* (*correlate)(scf_device*, uint64_t* device_ticks, uint64_t* host_ns, double* ns_per_tick);
   scf_status* (*end)(scf_device*);
 } scf_profile_api;
@@ -386,6 +409,7 @@ typedef struct scf_plugin_api {
   scf_status* (*close)(scf_instance*); /* joins threads, frees everything; dlclose is legal afterwards */
   /* Every device the plugin can see, the unusable ones with their reason. Descriptors live for the sink call. */
   scf_status* (*enumerate)(scf_instance*, void (*sink)(void*, const scf_device_desc*), void* user);
+  /* A device may be open more than once: each handle is on its own, its objects are not used with another's. */
   scf_status* (*device_open)(scf_instance*, scf_str id, const scf_kv* opts, uint32_t n_opts, scf_device** out);
   scf_status* (*device_close)(scf_device*);
   const scf_memory_api* memory;

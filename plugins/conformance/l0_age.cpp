@@ -158,7 +158,8 @@ void run_aged(Trial& trial, Context& context, const std::string& device_id, cons
                "requirements() says that it wrote more than there is room for");
 
   const auto fixed = piece.fixed();
-  scf_bindings bindings{{0, SCF_KIND_BINDINGS, next}, fixed.data(), fixed.size(), piece.scratch_slice()};
+  const auto needs = piece.needs();
+  scf_bindings bindings{{0, SCF_KIND_BINDINGS, next}, fixed.data(), fixed.size(), needs.data(), needs.size()};
   const auto old_bindings = aged(bindings, sizeof bindings + age.more);
   scf_exec* exec = nullptr;
   plugins::check(t.program.instantiate(program, old_bindings->as<scf_bindings>(), &exec), "instantiate");
@@ -193,7 +194,7 @@ void small_requirements(Trial& trial, Context& context, const std::string& devic
   plugins::check(t.compile(device->handle(), &graph.view(), nullptr, 0, &program), "compile");
   scf_requirements full{};
   full.h.kind = SCF_KIND_REQUIREMENTS;
-  for (const std::uint64_t size : {sizeof(scf_hdr), offsetof(scf_requirements, staging_bytes),
+  for (const std::uint64_t size : {sizeof(scf_hdr), offsetof(scf_requirements, n_needs),
                                    offsetof(scf_requirements, launches), sizeof(scf_requirements)}) {
     const auto room = aged(full, size);
     plugins::check(t.requirements(program, room->as<scf_requirements>()), "requirements");

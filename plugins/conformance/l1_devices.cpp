@@ -2,6 +2,7 @@
 #include "plugins/conformance/context.hpp"
 #include "plugins/conformance/levels.hpp"
 #include "plugins/conformance/raw_plugin.hpp"
+#include "plugins/loader/tables.hpp"
 
 #include <fmt/ranges.h>
 #include <sys/wait.h>
@@ -85,8 +86,8 @@ void check_heap(Trial& trial, const DeviceInfo& device, const HeapInfo& heap) {
   expect(heap.total == 0 || heap.budget <= heap.total, "its budget is larger than its total");
   expect(heap.total == 0 || heap.max_alloc <= heap.total, "its largest allocation is larger than its total");
   expect(heap.max_alloc == 0 || heap.max_binding <= heap.max_alloc, "its largest binding is larger than an allocation");
-  expect(heap.align == 0 || std::has_single_bit(heap.align), "its alignment is no power of two");
-  expect(heap.import_align == 0 || std::has_single_bit(heap.import_align), "its import alignment is no power of two");
+  expect(std::has_single_bit(heap.bind_align), "bind_align is no power of two");
+  expect(std::has_single_bit(heap.import_align), "import_align is no power of two");
   expect(heap.numa_node >= -1, "its NUMA node is below -1");
   expect(heap.read_gbps >= 0 && heap.read_gbps < 1e6, "its bandwidth is no number of GB/s");
 }
@@ -100,6 +101,10 @@ void heaps(Trial& trial, Context& context) {
     }
     if (!device.usable()) continue;
     const auto& opened = context.device(device.id);
+    const plugins::Tables& tables = opened->tables();
+    trial.expect(
+        (device.own_heap().mappable() && tables.memory.map != nullptr) || tables.queue.copy != nullptr, "heap",
+        fmt::format("the first heap of {} cannot be mapped, and there are no copies: no way in or out", device.id));
     for (const HeapInfo& heap : device.heaps) {
       const std::uint64_t now = opened->budget(heap.id);
       trial.expect(heap.total == 0 || now <= heap.total, "heap",
@@ -121,6 +126,48 @@ Code opening(Context& context, std::string_view id, const plugins::Options& opti
       instance.handle(), {id.data(), id.size()}, pairs.data(), static_cast<std::uint32_t>(pairs.size()), &handle));
   if (status.ok()) plugins::check(instance.api().device_close(handle), "device_close");
   return status.code;
+}
+
+/// Two handles of one device: the second lives on when the first goes.
+void twice(Trial& trial, Context& context) {
+  const plugins::HostServices services(nullptr, op_names());
+  const Library library(context.settings.library);
+  Instance instance(library.query(*services.table()), *services.table(), context.settings.options);
+  const scf_plugin_api& api = instance.api();
+  bool any = false;
+  for (const SeenDevice& device : instance.enumerate()) {
+    if (!device.usable) continue;
+    any = true;
+    const scf_str id{device.id.data(), device.id.size()};
+    scf_device *one = nullptr, *two = nullptr;
+    plugins::check(api.device_open(instance.handle(), id, nullptr, 0, &one), "device_open");
+    plugins::check(api.device_open(instance.handle(), id, nullptr, 0, &two), "device_open of a device that is open");
+    trial.expect(one != two, "open", fmt::format("{} is opened twice and has one handle", device.id));
+    if (one == two) continue;
+    scf_sema *first = nullptr, *second = nullptr;
+    plugins::check(api.queue->sema_create(one, 1, &first), "sema_create");
+    plugins::check(api.queue->sema_create(two, 2, &second), "sema_create of the second handle");
+    api.queue->sema_free(first);
+    plugins::check(api.device_close(one), "device_close");
+    std::uint64_t value = 0;
+    plugins::check(api.queue->sema_query(second, &value), "sema_query after the other handle is gone");
+    trial.expect(value == 2, "open", "a timeline of the second handle lost its value with the first");
+    api.queue->sema_free(second);
+    plugins::check(api.device_close(two), "device_close of the second handle");
+  }
+  if (!any) trial.skip("no device is usable");
+}
+
+/// Every entry that lets go takes NULL.
+void nothing(Trial&, Context& context) {
+  const plugins::Tables& t = context.plugin()->tables();
+  t.memory.free(nullptr);
+  t.program.exec_free(nullptr);
+  t.program.program_free(nullptr);
+  t.queue.queue_free(nullptr);
+  t.queue.sema_free(nullptr);
+  plugins::check(t.api.device_close(nullptr), "device_close of nothing");
+  plugins::check(t.api.close(nullptr), "close of nothing");
 }
 
 void refuses(Trial& trial, Context& context) {
@@ -147,6 +194,8 @@ std::vector<Test> device_tests() {
           {"L1:devices:unique", "ids are unique and can be typed", unique},
           {"L1:devices:described", "names, kinds, reasons", described},
           {"L1:devices:heaps", "heaps are plausible", heaps},
+          {"L1:devices:twice", "a device opened twice gives two handles", twice},
+          {"L1:devices:nothing", "entries that let go take NULL", nothing},
           {"L1:devices:refused", "unknown ids and options, unusable devices", refuses}};
 }
 

@@ -51,8 +51,9 @@ void counting(Trial& trial, Device& device) {
   for (const std::uint64_t value : {9ull, 3ull})
     trial.expect(!outcome([&] { sema.signal(value); }).ok(), "value", "a timeline takes a value that is not larger");
   trial.expect(sema.value() == 9, "value", "a refused signal changed the value");
-  sema.signal(1ull << 60);
-  sema.wait(1ull << 60, 0);
+  constexpr std::uint64_t k_far = 9 + (1ull << 31) - 1; // as far as a value goes at a time
+  sema.signal(k_far);
+  sema.wait(k_far, 0);
 }
 
 void deadlines(Trial& trial, Device& device) {
@@ -160,6 +161,60 @@ void in_order(Trial& trial, Job& job) {
   job.expect_right(trial);
 }
 
+/// Submits behind an open wait. A device that says it is asynchronous takes them all before the host signals (T3).
+void open_wait(Trial& trial, Job& job) {
+  if (!job.device->info().asynchronous()) trial.skip("the device may block in submit until its waits are met");
+  Semaphore before = job.device->create_semaphore(), line = job.device->create_semaphore();
+  const scf_wait wait = before.at(1), first = line.at(1), second = line.at(2), third = line.at(3);
+  job.piece->submit({&wait, 1}, {&first, 1});
+  job.piece->submit({}, {&second, 1}); // in order: behind the one that waits
+  job.piece->submit({&second, 1}, {&third, 1});
+  trial.expect(outcome([&] { line.wait(1, k_soon); }).code == Code::deadline_exceeded, "order",
+               "a submit runs though its wait is not met, or one behind it overtakes it");
+  before.signal(1);
+  line.wait(3, job.wait_ns);
+  job.expect_right(trial);
+}
+
+/// A queue that goes has done what it was given.
+void last_submits(Trial& trial, Job& job) {
+  constexpr std::uint64_t k_submits = 20;
+  Semaphore line = job.device->create_semaphore();
+  const std::vector<scf_binding> io = job.piece->io();
+  const std::vector<scf_dim> dims = job.piece->dims();
+  {
+    plugins::Queue queue = job.device->create_queue();
+    for (std::uint64_t i = 1; i <= k_submits; ++i) {
+      const scf_wait signal = line.at(i);
+      queue.submit(job.piece->exec(), dims, io, {}, {&signal, 1});
+    }
+  }
+  trial.expect(line.value() == k_submits, "order",
+               fmt::format("queue_free returns at submit {} of {}", line.value(), k_submits));
+  job.expect_right(trial);
+}
+
+/// Two queues signal one timeline in turn; a signal that is not larger fails it.
+void shared_timeline(Trial& trial, Job& job) {
+  Semaphore line = job.device->create_semaphore();
+  plugins::Queue other = job.device->create_queue();
+  const std::vector<scf_binding> io = job.piece->io();
+  const std::vector<scf_dim> dims = job.piece->dims();
+  for (std::uint64_t i = 0; i < 6; ++i) {
+    const scf_wait wait = line.at(i), signal = line.at(i + 1);
+    plugins::Queue& queue = i % 2 == 0 ? job.piece->queue() : other;
+    queue.submit(job.piece->exec(), dims, io, {&wait, 1}, {&signal, 1});
+  }
+  line.wait(6, job.wait_ns);
+  job.expect_right(trial);
+  const scf_wait again = line.at(6);
+  (void)outcome([&] { job.piece->submit({}, {&again, 1}); });
+  const Status status = outcome([&] { line.wait(7, job.wait_ns); });
+  trial.expect(status.code == Code::invalid_argument, "value",
+               fmt::format("after a signal that is not larger the timeline gives {}, not invalid_argument",
+                           code_name(status.code)));
+}
+
 /// A failed wait is no error of the submit: its signals carry the cause and nothing is computed (F3).
 void failed_wait(Trial& trial, Job& job) {
   Semaphore before = job.device->create_semaphore(), after = job.device->create_semaphore();
@@ -219,7 +274,7 @@ void wrong_bindings(Trial& trial, Job& job) {
   std::vector<scf_binding> fixed = job.piece->fixed();
   if (fixed.empty()) trial.skip(fmt::format("{} has neither weights nor states", job.test->op));
   const auto refuse = [&](std::span<const scf_binding> items, std::string_view what) {
-    const Status status = outcome([&] { job.piece->program().instantiate(items, job.piece->scratch_slice()); });
+    const Status status = outcome([&] { job.piece->program().instantiate(items, job.piece->needs()); });
     trial.expect(!status.ok(), "arguments", fmt::format("instantiate {} is taken", what));
   };
   refuse(std::span(fixed).first(fixed.size() - 1), "without one of the weights");
@@ -280,6 +335,9 @@ std::vector<Test> queue_tests(const Target& target) {
   add("timeline:many", "hundreds of timelines", device(many_timelines));
   add("submit:waits", "a submit waits for the host and signals twice", job(waits_and_signals));
   add("submit:order", "a hundred submits in a row", job(in_order));
+  add("submit:open-wait", "submits behind a wait that is open", job(open_wait));
+  add("submit:last", "a queue that goes has done its work", job(last_submits));
+  add("submit:shared-timeline", "two queues, one timeline", job(shared_timeline));
   add("submit:failed-wait", "a failed wait travels on", job(failed_wait));
   add("submit:arguments", "submits that cannot run fail, and their signals with them", job(wrong_submits));
   add("submit:bindings", "weights that are missing or too small are refused", job(wrong_bindings));

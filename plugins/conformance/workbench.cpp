@@ -1,7 +1,5 @@
 #include "plugins/conformance/workbench.hpp"
 
-#include "plugins/loader/tables.hpp"
-
 #include <algorithm>
 #include <cstring>
 
@@ -9,6 +7,7 @@ namespace seacliff::conform {
 namespace {
 
 constexpr std::byte k_sentinel{0xa5}, k_poison{0xff};
+constexpr std::uint64_t k_least_zone = 256;
 
 } // namespace
 
@@ -17,85 +16,44 @@ std::uint64_t to_ns(double seconds) { return static_cast<std::uint64_t>(seconds 
 // ---- Transfer ------------------------------------------------------------------------------------------------------
 
 Transfer::Transfer(std::shared_ptr<plugins::Device> device, double wait_s)
-    : device_(std::move(device)), wait_s_(wait_s) {
-  if (device_->info().heaps.empty()) throw Error(Code::internal, "the device is usable and has no heap");
-}
-
-bool Transfer::mappable() const { return heap().mappable() && device_->tables().memory.map != nullptr; }
-
-plugins::Buffer Transfer::staging(std::uint64_t bytes) {
-  if (device_->tables().memory.map != nullptr)
-    for (const plugins::HeapInfo& candidate : device_->info().heaps)
-      if (candidate.mappable()) return device_->alloc(bytes, 64, candidate.id);
-  throw Error(Code::unimplemented, "the device has no heap that can be mapped: there is no way in or out");
-}
-
-void Transfer::copy(scf_slice dst, scf_slice src) {
-  if (!has_queue_) {
-    queue_ = device_->create_queue();
-    copied_ = device_->create_semaphore();
-    has_queue_ = true;
-  }
-  const scf_wait signal = copied_.at(++copies_);
-  if (!queue_.copy(dst, src, {}, {&signal, 1}))
-    throw Error(Code::unimplemented, "the device has neither mappable memory nor copies");
-  copied_.wait(copies_, to_ns(wait_s_));
-}
-
-void Transfer::write(plugins::Buffer& buffer, std::uint64_t offset, std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  if (mappable()) {
-    std::memcpy(buffer.map() + offset, bytes.data(), bytes.size());
-    buffer.flush(offset, bytes.size());
-    return;
-  }
-  plugins::Buffer between = staging(bytes.size());
-  std::memcpy(between.map(), bytes.data(), bytes.size());
-  between.flush(0, bytes.size());
-  copy(buffer.slice(offset, bytes.size()), between.slice());
-}
+    : plugins::Transfer(std::move(device), to_ns(wait_s)), wait_s_(wait_s) {}
 
 std::vector<std::byte> Transfer::read(plugins::Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) {
   std::vector<std::byte> result(bytes);
-  if (bytes == 0) return result;
-  if (mappable()) {
-    buffer.invalidate(offset, bytes);
-    std::memcpy(result.data(), buffer.map() + offset, bytes);
-    return result;
-  }
-  plugins::Buffer between = staging(bytes);
-  copy(between.slice(), buffer.slice(offset, bytes));
-  between.invalidate(0, bytes);
-  std::memcpy(result.data(), between.map(), bytes);
+  plugins::Transfer::read(buffer, offset, result);
   return result;
 }
 
 // ---- Operand -------------------------------------------------------------------------------------------------------
 
-Operand::Operand(Transfer& transfer, std::uint64_t bytes)
-    : buffer_(transfer.device().alloc(bytes + 2 * k_zone, std::max<std::uint64_t>(transfer.heap().align, k_zone),
-                                      transfer.heap().id)),
-      bytes_(bytes) {}
+Operand::Operand(Transfer& transfer, const plugins::HeapInfo& heap, std::uint64_t bytes, std::uint64_t align)
+    : zone_(std::max({align, heap.bind_align, k_least_zone})),
+      buffer_(transfer.device().alloc(bytes + 2 * zone_, zone_, heap.id)), bytes_(bytes) {}
+
+Operand::Operand(Transfer& transfer, std::uint64_t bytes) : Operand(transfer, transfer.heap(), bytes, 1) {}
+
+Operand::Operand(Transfer& transfer, const scf_need& need)
+    : Operand(transfer, transfer.device().info().heap(need.heap), need.bytes, need.align) {}
 
 void Operand::put_image(Transfer& transfer, std::vector<std::byte> image) {
-  std::fill_n(image.begin(), k_zone, k_sentinel);
-  std::fill_n(image.end() - static_cast<std::ptrdiff_t>(k_zone), k_zone, k_sentinel);
+  std::fill_n(image.begin(), zone_, k_sentinel);
+  std::fill_n(image.end() - static_cast<std::ptrdiff_t>(zone_), zone_, k_sentinel);
   transfer.write(buffer_, 0, image);
 }
 
 void Operand::put(Transfer& transfer, std::span<const std::byte> data) {
-  std::vector<std::byte> image(bytes_ + 2 * k_zone, k_poison);
-  std::copy(data.begin(), data.end(), image.begin() + static_cast<std::ptrdiff_t>(k_zone));
+  std::vector<std::byte> image(bytes_ + 2 * zone_, k_poison);
+  std::copy(data.begin(), data.end(), image.begin() + static_cast<std::ptrdiff_t>(zone_));
   put_image(transfer, std::move(image));
 }
 
-void Operand::poison(Transfer& transfer) { put_image(transfer, std::vector<std::byte>(bytes_ + 2 * k_zone, k_poison)); }
+void Operand::poison(Transfer& transfer) { put_image(transfer, std::vector<std::byte>(bytes_ + 2 * zone_, k_poison)); }
 
 std::optional<std::string> Operand::damage(Transfer& transfer) {
-  const std::vector<std::byte> image = transfer.read(buffer_, 0, bytes_ + 2 * k_zone);
-  for (std::uint64_t i = 0; i < k_zone; ++i) {
-    if (image[i] != k_sentinel) return fmt::format("{} bytes before its beginning", k_zone - i);
-    if (image[k_zone + bytes_ + i] != k_sentinel) return fmt::format("{} bytes behind its end", i);
+  const std::vector<std::byte> image = transfer.read(buffer_, 0, bytes_ + 2 * zone_);
+  for (std::uint64_t i = 0; i < zone_; ++i) {
+    if (image[i] != k_sentinel) return fmt::format("{} bytes before its beginning", zone_ - i);
+    if (image[zone_ + bytes_ + i] != k_sentinel) return fmt::format("{} bytes behind its end", i);
   }
   return std::nullopt;
 }
@@ -121,9 +79,9 @@ Workpiece::Workpiece(Transfer& transfer, const plugins::HostServices& host, cons
       bound_.push_back({graph_.outputs()[o], SCF_ROLE_OUTPUT, std::string(schema.outputs[o]), nullptr,
                         std::make_unique<Operand>(transfer, out_types_[o].max_bytes())});
   program_ = transfer.device().compile(view_);
-  if (const std::uint64_t need = program_->requirements().scratch_bytes; need != 0)
-    scratch_ = std::make_unique<Operand>(transfer, need);
-  exec_ = program_->instantiate(fixed(), scratch_slice());
+  for (const scf_need& need : program_->requirements().needs)
+    needs_.push_back(std::make_unique<Operand>(transfer, need));
+  exec_ = program_->instantiate(fixed(), needs());
   queue_ = transfer.device().create_queue();
   done_ = transfer.device().create_semaphore();
 }
@@ -142,6 +100,12 @@ std::vector<scf_binding> Workpiece::fixed() const {
   return list;
 }
 
+std::vector<scf_slice> Workpiece::needs() const {
+  std::vector<scf_slice> list;
+  for (const auto& need : needs_) list.push_back(need->slice());
+  return list;
+}
+
 std::vector<scf_dim> Workpiece::dims() const { return {{ops::k_case_tokens, 0, test_.tokens}}; }
 
 void Workpiece::reset() {
@@ -151,7 +115,7 @@ void Workpiece::reset() {
     else
       b.operand->poison(transfer_);
   }
-  if (scratch_) scratch_->poison(transfer_);
+  for (const auto& need : needs_) need->poison(transfer_);
 }
 
 void Workpiece::submit(std::span<const scf_wait> waits, std::span<const scf_wait> signals) {
@@ -185,9 +149,9 @@ std::vector<Finding> Workpiece::damage() {
     if (!may_change && b.operand->get(transfer_) != b.given->data)
       found.push_back({"inputs", fmt::format("the device changed its input '{}'", b.name)});
   }
-  if (scratch_)
-    if (const auto where = scratch_->damage(transfer_))
-      found.push_back({"bounds", fmt::format("the device wrote beyond the scratch it asked for: {}", *where)});
+  for (const auto& need : needs_)
+    if (const auto where = need->damage(transfer_))
+      found.push_back({"bounds", fmt::format("the device wrote beyond the memory it asked for: {}", *where)});
   return found;
 }
 

@@ -4,7 +4,7 @@
 
 #include "ops/cases/run_case.hpp"
 #include "plugins/conformance/suite.hpp"
-#include "plugins/loader/plugin.hpp"
+#include "plugins/loader/transfer.hpp"
 
 #include <cstddef>
 #include <memory>
@@ -14,51 +14,41 @@
 
 namespace seacliff::conform {
 
-/// Moves bytes between host and device memory: through map where there is one, else with copies.
-class Transfer {
+/// The host's way of moving bytes, with a deadline.
+class Transfer : public plugins::Transfer {
 public:
   /// `wait_s`: how long a copy may take.
   Transfer(std::shared_ptr<plugins::Device> device, double wait_s);
 
-  plugins::Device& device() const { return *device_; }
-  /// The heap for operands: the first one.
-  const plugins::HeapInfo& heap() const { return device_->info().heaps.front(); }
-  void write(plugins::Buffer& buffer, std::uint64_t offset, std::span<const std::byte> bytes);
+  /// The heap for operands.
+  const plugins::HeapInfo& heap() const { return device().info().own_heap(); }
   std::vector<std::byte> read(plugins::Buffer& buffer, std::uint64_t offset, std::uint64_t bytes);
-  /// Submits a copy and waits for it. Throws Error(unimplemented) when the device has none.
-  void copy(scf_slice dst, scf_slice src);
   double wait_s() const { return wait_s_; }
 
 private:
-  bool mappable() const;
-  plugins::Buffer staging(std::uint64_t bytes);
-
-  std::shared_ptr<plugins::Device> device_;
   double wait_s_;
-  plugins::Queue queue_; // made when the first copy is
-  plugins::Semaphore copied_;
-  std::uint64_t copies_ = 0;
-  bool has_queue_ = false;
 };
 
 /// An operand on the device between two zones of sentinels.
 class Operand {
 public:
   Operand(Transfer& transfer, std::uint64_t bytes);
+  /// Memory that a program needs.
+  Operand(Transfer& transfer, const scf_need& need);
 
-  scf_slice slice() const { return buffer_.slice(k_zone, bytes_); }
+  scf_slice slice() const { return buffer_.slice(zone_, bytes_); }
   void put(Transfer& transfer, std::span<const std::byte> data);
   /// Fills the data with bytes that are NaN as floats and -1 as integers.
   void poison(Transfer& transfer);
-  std::vector<std::byte> get(Transfer& transfer) { return transfer.read(buffer_, k_zone, bytes_); }
+  std::vector<std::byte> get(Transfer& transfer) { return transfer.read(buffer_, zone_, bytes_); }
   /// Where a sentinel was overwritten, in words.
   std::optional<std::string> damage(Transfer& transfer);
 
-  static constexpr std::uint64_t k_zone = 256; // also a multiple of what devices ask of offsets
-
 private:
+  Operand(Transfer& transfer, const plugins::HeapInfo& heap, std::uint64_t bytes, std::uint64_t align);
   void put_image(Transfer& transfer, std::vector<std::byte> image);
 
+  std::uint64_t zone_; // bytes of sentinels: a multiple of what the heap asks of offsets
   plugins::Buffer buffer_;
   std::uint64_t bytes_;
 };
@@ -71,7 +61,7 @@ public:
   Workpiece(Transfer& transfer, const plugins::HostServices& host, const ops::Case& test, std::int64_t max_tokens = 0,
             std::uint32_t layout = 0);
 
-  /// Puts inputs and states (as the case has them) and poisons the outputs and the scratch.
+  /// Puts inputs and states (as the case has them) and poisons the outputs and what the program needs.
   void reset();
   /// Submits, waits, and throws what the semaphore says.
   void run();
@@ -87,7 +77,7 @@ public:
   std::vector<scf_dim> dims() const;
   const plugins::Exec& exec() const { return exec_; }
   plugins::Program& program() { return *program_; }
-  scf_slice scratch_slice() const { return scratch_ ? scratch_->slice() : scf_slice{}; }
+  std::vector<scf_slice> needs() const;
   plugins::Queue& queue() { return queue_; }
 
 private:
@@ -105,7 +95,7 @@ private:
   scf_graph_view view_{};
   std::vector<ops::ValueType> out_types_;
   std::vector<Bound> bound_;
-  std::unique_ptr<Operand> scratch_;
+  std::vector<std::unique_ptr<Operand>> needs_;
   std::shared_ptr<plugins::Program> program_;
   plugins::Exec exec_;
   plugins::Queue queue_;

@@ -7,6 +7,7 @@
 #include <seacliff/sdk/table.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <exception>
 
 namespace seacliff::plugins {
@@ -95,8 +96,19 @@ std::vector<scf_kv> pairs(const Options& options) {
 }
 
 HeapInfo heap_info(const scf_heap_desc& h) {
-  return {h.id,    h.kind,         h.total,        h.budget, h.max_alloc, h.max_binding,
-          h.align, h.import_kinds, h.import_align, h.flags,  h.numa_node, h.read_gbps};
+  const auto align = [](std::uint64_t n) { return std::max<std::uint64_t>(n, 1); };
+  return {h.id,
+          h.kind,
+          h.total,
+          h.budget,
+          h.max_alloc,
+          h.max_binding,
+          align(h.bind_align),
+          h.import_kinds,
+          align(h.import_align),
+          h.flags,
+          h.numa_node,
+          h.read_gbps};
 }
 
 DeviceInfo device_info(const scf_device_desc& d) {
@@ -131,6 +143,23 @@ std::uint64_t sum(const std::vector<HeapInfo>& heaps, std::uint64_t HeapInfo::*f
 
 std::uint64_t DeviceInfo::memory_total() const { return sum(heaps, &HeapInfo::total); }
 std::uint64_t DeviceInfo::memory_budget() const { return sum(heaps, &HeapInfo::budget); }
+
+const HeapInfo& DeviceInfo::own_heap() const {
+  if (heaps.empty()) throw Error(Code::internal, fmt::format("device {} is usable and has no heap", id));
+  return heaps.front();
+}
+
+const HeapInfo& DeviceInfo::heap(std::uint32_t heap_id) const {
+  for (const HeapInfo& info : heaps)
+    if (info.id == heap_id) return info;
+  throw Error(Code::not_found, fmt::format("{} has no heap {}", id, heap_id));
+}
+
+const HeapInfo* DeviceInfo::import_heap() const {
+  const auto takes = [](const HeapInfo& info) { return info.imports(); };
+  const auto found = std::find_if(heaps.begin(), heaps.end(), takes);
+  return found == heaps.end() ? nullptr : &*found;
+}
 
 std::string_view device_kind_name(std::uint32_t kind) {
   switch (kind) {
@@ -198,6 +227,10 @@ std::string Plugin::full_id(const DeviceInfo& device) const {
 std::shared_ptr<Device> Plugin::open_device(std::string_view id, const Options& options) {
   const auto info = std::find_if(devices().begin(), devices().end(), [&](const DeviceInfo& d) { return d.id == id; });
   if (info == devices().end()) throw Error(Code::not_found, fmt::format("{} has no device '{}'", name(), id));
+  for (const HeapInfo& heap : info->heaps)
+    if (!std::has_single_bit(heap.bind_align) || !std::has_single_bit(heap.import_align))
+      throw Error(Code::internal, fmt::format("an alignment of heap {} of {} is no power of two", heap.id, id),
+                  "this is a defect of the plugin");
   const std::vector<scf_kv> opts = pairs(options);
   scf_device* handle = nullptr;
   call(*this, "device_open", [&] {
@@ -213,19 +246,33 @@ Device::~Device() {
   quietly([&] { call(*plugin_, "device_close", [&] { return tables().api.device_close(handle_); }); });
 }
 
+Buffer Device::alloc(std::uint64_t bytes, std::uint64_t align) { return alloc(bytes, align, info_.own_heap().id); }
+
 Buffer Device::alloc(std::uint64_t bytes, std::uint64_t align, std::uint32_t heap) {
   scf_buffer* handle = nullptr;
   call(*plugin_, "alloc", [&] { return tables().memory.alloc(handle_, heap, bytes, align, &handle); });
-  return {shared_from_this(), handle, bytes};
+  const auto is_it = [&](const HeapInfo& info) { return info.id == heap && info.mappable(); };
+  const bool mappable = tables().memory.map != nullptr && std::any_of(info_.heaps.begin(), info_.heaps.end(), is_it);
+  return {shared_from_this(), handle, bytes, mappable};
 }
 
 std::optional<Buffer> Device::import_host(const void* data, std::uint64_t bytes, bool read_only) {
-  if (tables().memory.import_host == nullptr) return std::nullopt;
+  const HeapInfo* heap = info_.import_heap();
+  if (tables().memory.import_host == nullptr || heap == nullptr) return std::nullopt;
+  if (reinterpret_cast<std::uintptr_t>(data) % heap->import_align != 0 || bytes % heap->import_align != 0 ||
+      (heap->max_alloc != 0 && bytes > heap->max_alloc))
+    return std::nullopt;
   const std::uint32_t flags = read_only ? std::uint32_t{SCF_BUFFER_READ_ONLY} : 0;
   scf_buffer* handle = nullptr;
-  call(*plugin_, "import_host",
-       [&] { return tables().memory.import_host(handle_, const_cast<void*>(data), bytes, flags, &handle); });
-  return Buffer(shared_from_this(), handle, bytes);
+  try {
+    call(*plugin_, "import_host", [&] {
+      return tables().memory.import_host(handle_, heap->id, const_cast<void*>(data), bytes, flags, &handle);
+    });
+  } catch (const Error& error) {
+    log::info("plugins", "{} does not take {} bytes of host memory in place: {}", full_id(), bytes, error.what());
+    return std::nullopt;
+  }
+  return Buffer(shared_from_this(), handle, bytes, heap->mappable() && tables().memory.map != nullptr);
 }
 
 std::uint64_t Device::budget(std::uint32_t heap) const {
@@ -234,9 +281,7 @@ std::uint64_t Device::budget(std::uint32_t heap) const {
     call(*plugin_, "budget", [&] { return tables().memory.budget(handle_, heap, &free_bytes); });
     return free_bytes;
   }
-  for (const HeapInfo& info : info_.heaps)
-    if (info.id == heap) return info.budget;
-  throw Error(Code::not_found, fmt::format("{} has no heap {}", full_id(), heap));
+  return info_.heap(heap).budget;
 }
 
 std::vector<ClaimInfo> Device::propose(const scf_graph_view& view) const {
@@ -300,6 +345,7 @@ bool Device::has_profile() const { return tables().has_profile(); }
 void Device::profile_begin(std::uint32_t granularity) {
   if (!has_profile()) throw Error(Code::unimplemented, fmt::format("{} cannot profile", full_id()));
   call(*plugin_, "profile_begin", [&] { return tables().profile.begin(handle_, granularity); });
+  profile_began_ = profile_correlate();
 }
 
 std::uint64_t Device::profile_drain(const std::function<void(scf_exec*, const scf_profile_record&)>& sink) {
@@ -331,14 +377,26 @@ ClockPair Device::profile_correlate() const {
   return pair;
 }
 
+ClockLine::ClockLine(const ClockPair& from, const ClockPair& to) : to_(to), ns_per_tick_(to.ns_per_tick) {
+  constexpr std::uint64_t k_apart_ns = 1'000'000;
+  if (to.device_ticks > from.device_ticks && to.host_ns > from.host_ns + k_apart_ns)
+    ns_per_tick_ =
+        static_cast<double>(to.host_ns - from.host_ns) / static_cast<double>(to.device_ticks - from.device_ticks);
+}
+
+std::uint64_t ClockLine::host_ns(std::uint64_t ticks) const {
+  const auto since = static_cast<double>(static_cast<std::int64_t>(ticks - to_.device_ticks));
+  return to_.host_ns + static_cast<std::uint64_t>(static_cast<std::int64_t>(since * ns_per_tick_));
+}
+
 void Device::profile_end() {
   if (has_profile()) call(*plugin_, "profile_end", [&] { return tables().profile.end(handle_); });
 }
 
 // ---- Buffer ------------------------------------------------------------------------------------------------------
 
-Buffer::Buffer(std::shared_ptr<Device> device, scf_buffer* handle, std::uint64_t bytes)
-    : device_(std::move(device)), handle_(handle), bytes_(bytes) {}
+Buffer::Buffer(std::shared_ptr<Device> device, scf_buffer* handle, std::uint64_t bytes, bool mappable)
+    : device_(std::move(device)), handle_(handle), bytes_(bytes), mappable_(mappable) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
@@ -346,6 +404,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
     device_ = std::move(other.device_);
     handle_ = std::exchange(other.handle_, nullptr);
     bytes_ = std::exchange(other.bytes_, 0);
+    mappable_ = other.mappable_;
     mapped_ = std::exchange(other.mapped_, nullptr);
   }
   return *this;
@@ -445,18 +504,20 @@ Requirements Program::requirements() const {
   scf_requirements out{};
   out.h = {sizeof(out), SCF_KIND_REQUIREMENTS, nullptr};
   call(device_->plugin(), "requirements", [&] { return device_->tables().program.requirements(handle_, &out); });
-  Requirements result;
-  result.scratch_bytes = out.scratch_bytes;
-  if (out.scratch_align != 0) result.scratch_align = out.scratch_align;
-  result.staging_bytes = out.staging_bytes;
-  result.scratch_heap = out.scratch_heap;
-  result.launches = out.launches;
-  result.barriers = out.barriers;
+  Requirements result{{out.needs, out.needs + out.n_needs}, out.launches, out.barriers};
+  for (scf_need& need : result.needs) {
+    const std::uint64_t least = device_->info().heap(need.heap).bind_align;
+    if (need.align != 0 && !std::has_single_bit(need.align))
+      throw Error(Code::internal, fmt::format("{}: a program needs memory aligned to {}, which is no power of two",
+                                              device_->plugin().name(), need.align));
+    need.align = std::max(need.align, least);
+  }
   return result;
 }
 
-Exec Program::instantiate(std::span<const scf_binding> bindings, scf_slice scratch) {
-  const scf_bindings all{{sizeof(scf_bindings), SCF_KIND_BINDINGS, nullptr}, bindings.data(), bindings.size(), scratch};
+Exec Program::instantiate(std::span<const scf_binding> bindings, std::span<const scf_slice> needs) {
+  const scf_bindings all{
+      {sizeof(scf_bindings), SCF_KIND_BINDINGS, nullptr}, bindings.data(), bindings.size(), needs.data(), needs.size()};
   scf_exec* handle = nullptr;
   call(device_->plugin(), "instantiate", [&] { return device_->tables().program.instantiate(handle_, &all, &handle); });
   return {shared_from_this(), handle};

@@ -8,6 +8,7 @@
 
 #include <seacliff/abi/scf_abi.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -37,13 +38,18 @@ using Options = std::vector<Option>;
 
 struct HeapInfo {
   std::uint32_t id = 0, kind = SCF_HEAP_HOST;
-  std::uint64_t total = 0, budget = 0, max_alloc = 0, max_binding = 0, align = 0; // bytes; 0: no limit known
-  std::uint64_t import_kinds = 0, import_align = 0;
-  std::uint32_t flags = 0; // SCF_HEAP_*
+  std::uint64_t total = 0, budget = 0, max_alloc = 0, max_binding = 0; // bytes; 0: no limit known
+  std::uint64_t bind_align = 1, import_kinds = 0, import_align = 1;    // powers of two once the device is open
+  std::uint32_t flags = 0;                                             // SCF_HEAP_*
   std::int32_t numa_node = -1;
   double read_gbps = 0; // hint, 0: unknown
 
   bool mappable() const { return (flags & SCF_HEAP_MAPPABLE) != 0; }
+  bool imports() const { return (import_kinds & SCF_IMPORT_HOST_POINTER) != 0; }
+  /// Bytes of the largest value that can lie in it; 0: no limit.
+  std::uint64_t largest_value() const {
+    return max_alloc == 0 || max_binding == 0 ? std::max(max_alloc, max_binding) : std::min(max_alloc, max_binding);
+  }
 };
 
 struct DeviceInfo {
@@ -60,6 +66,12 @@ struct DeviceInfo {
   bool software() const { return (flags & SCF_DEVICE_SOFTWARE) != 0; }
   bool last_resort() const { return (flags & SCF_DEVICE_LAST_RESORT) != 0; }
   bool unified_memory() const { return (flags & SCF_DEVICE_UNIFIED_MEMORY) != 0; }
+  bool asynchronous() const { return (flags & SCF_DEVICE_ASYNC) != 0; }
+  /// The heap that values are bound from. Throws Error(internal) when a usable device has none.
+  const HeapInfo& own_heap() const;
+  const HeapInfo& heap(std::uint32_t heap_id) const; // throws Error(not_found)
+  /// The first heap that takes host memory; nullptr: none.
+  const HeapInfo* import_heap() const;
   std::uint64_t memory_total() const;  // bytes of its own heaps; of all, when it computes in host memory
   std::uint64_t memory_budget() const; // likewise
 };
@@ -100,7 +112,8 @@ private:
 class Buffer {
 public:
   Buffer() = default;
-  Buffer(std::shared_ptr<Device> device, scf_buffer* handle, std::uint64_t bytes);
+  /// `mappable`: as its heap says.
+  Buffer(std::shared_ptr<Device> device, scf_buffer* handle, std::uint64_t bytes, bool mappable);
   ~Buffer() { reset(); }
   Buffer(Buffer&& other) noexcept { *this = std::move(other); }
   Buffer& operator=(Buffer&& other) noexcept;
@@ -108,6 +121,7 @@ public:
   explicit operator bool() const { return handle_ != nullptr; }
   scf_buffer* handle() const { return handle_; }
   std::uint64_t bytes() const { return bytes_; }
+  bool mappable() const { return mappable_; }
   scf_slice slice() const { return {handle_, 0, bytes_}; }
   /// Throws Error(out_of_range) when the slice leaves the buffer.
   scf_slice slice(std::uint64_t offset, std::uint64_t bytes) const;
@@ -124,6 +138,7 @@ private:
   std::shared_ptr<Device> device_;
   scf_buffer* handle_ = nullptr;
   std::uint64_t bytes_ = 0;
+  bool mappable_ = false;
   std::byte* mapped_ = nullptr;
 };
 
@@ -154,12 +169,11 @@ private:
 };
 
 struct Requirements {
-  std::uint64_t scratch_bytes = 0, scratch_align = 64, staging_bytes = 0;
-  std::uint32_t scratch_heap = 0;
+  std::vector<scf_need> needs;              // checked: the heap is there, the alignment is a power of two
   std::uint64_t launches = 0, barriers = 0; // per submit, 0: unknown
 };
 
-/// A program with its weights, state and scratch bound.
+/// A program with its weights, state and needs bound.
 class Exec {
 public:
   Exec() = default;
@@ -188,9 +202,9 @@ public:
 
   Device& device() const { return *device_; }
   Requirements requirements() const;
-  /// `bindings`: every WEIGHT and STATE of the segment; the buffers must outlive the Exec. `scratch` as requirements()
-  /// asked (an empty slice when it asked for none).
-  Exec instantiate(std::span<const scf_binding> bindings, scf_slice scratch);
+  /// `bindings`: every WEIGHT and STATE of the segment; the buffers must outlive the Exec. `needs`: as requirements()
+  /// asked, one slice each.
+  Exec instantiate(std::span<const scf_binding> bindings, std::span<const scf_slice> needs);
 
 private:
   std::shared_ptr<Device> device_;
@@ -236,7 +250,19 @@ struct LayoutInfo {
 
 struct ClockPair {
   std::uint64_t device_ticks = 0, host_ns = 0;
-  double ns_per_tick = 1;
+  double ns_per_tick = 1; // nominal
+};
+
+/// Device ticks as the host's time: the line through two moments on both clocks, which is truer than the nominal rate.
+class ClockLine {
+public:
+  /// The nominal rate of `to` where the two are less than a millisecond apart.
+  ClockLine(const ClockPair& from, const ClockPair& to);
+  std::uint64_t host_ns(std::uint64_t ticks) const;
+
+private:
+  ClockPair to_;
+  double ns_per_tick_;
 };
 
 class Device : public std::enable_shared_from_this<Device> {
@@ -253,10 +279,13 @@ public:
   std::string full_id() const { return plugin_->full_id(info_); }
   scf_device* handle() const { return handle_; }
 
-  Buffer alloc(std::uint64_t bytes, std::uint64_t align = 64, std::uint32_t heap = 0);
-  /// Uses host pages in place; they must outlive the buffer. nullopt: the device cannot.
+  /// In the heap that values are bound from, or in another. `align` 0: as slices that are bound need it.
+  Buffer alloc(std::uint64_t bytes, std::uint64_t align = 0);
+  Buffer alloc(std::uint64_t bytes, std::uint64_t align, std::uint32_t heap);
+  /// Uses host pages in place, as memory of info().import_heap(); they must outlive the buffer. Empty when the device
+  /// takes none, or not these: alignment, size, or what the log (level info) says.
   std::optional<Buffer> import_host(const void* data, std::uint64_t bytes, bool read_only);
-  std::uint64_t budget(std::uint32_t heap = 0) const; // free bytes now
+  std::uint64_t budget(std::uint32_t heap) const; // free bytes now
 
   /// One entry per node or group, in the plugin's order. Thread-safe.
   std::vector<ClaimInfo> propose(const scf_graph_view& view) const;
@@ -278,12 +307,15 @@ public:
   /// Drain before an Exec that ran goes. Returns the number of records lost so far.
   std::uint64_t profile_drain(const std::function<void(scf_exec*, const scf_profile_record&)>& sink);
   ClockPair profile_correlate() const;
+  /// From profile_begin to now.
+  ClockLine profile_clock() const { return {profile_began_, profile_correlate()}; }
   void profile_end();
 
 private:
   std::shared_ptr<Plugin> plugin_;
   scf_device* handle_;
   DeviceInfo info_;
+  ClockPair profile_began_;
 };
 
 } // namespace seacliff::plugins

@@ -15,8 +15,8 @@ namespace seacliff::sdk {
 
 struct HeapDesc {
   std::uint32_t id = 0, kind = SCF_HEAP_HOST;
-  std::uint64_t total = 0, budget = 0, max_alloc = 0, max_binding = 0, align = 64; // bytes; 0: no limit known
-  std::uint64_t import_kinds = SCF_IMPORT_HOST_POINTER, import_align = 1;
+  std::uint64_t total = 0, budget = 0, max_alloc = 0, max_binding = 0; // bytes; 0: no limit known
+  std::uint64_t bind_align = 1, import_kinds = SCF_IMPORT_HOST_POINTER, import_align = 1;
   std::uint32_t flags = SCF_HEAP_MAPPABLE | SCF_HEAP_COHERENT;
   std::int32_t numa_node = -1;
   double read_gbps = 0;
@@ -52,8 +52,8 @@ inline void report(const DeviceDesc& device, void (*sink)(void*, const scf_devic
   std::vector<scf_heap_desc> heaps;
   for (const HeapDesc& heap : device.heaps)
     heaps.push_back({header<scf_heap_desc>(SCF_KIND_HEAP_DESC), heap.id, heap.kind, heap.total, heap.budget,
-                     heap.max_alloc, heap.max_binding, heap.align, heap.import_kinds, heap.import_align, heap.flags,
-                     heap.numa_node, heap.read_gbps});
+                     heap.max_alloc, heap.max_binding, heap.bind_align, heap.import_kinds, heap.import_align,
+                     heap.flags, heap.numa_node, heap.read_gbps});
   std::vector<const scf_heap_desc*> pointers;
   for (const scf_heap_desc& heap : heaps) pointers.push_back(&heap);
 

@@ -75,18 +75,20 @@ private:
   std::uint32_t granularity_ = SCF_PROFILE_OFF;
 };
 
-/// Throws Failure(invalid_argument) that names a WEIGHT or STATE without a binding, or a slice that is too small.
+/// Throws Failure(invalid_argument) that names a WEIGHT or STATE without a binding, or a slice that is too small. The
+/// first need is the segment's scratch.
 class Exec {
 public:
   Exec(const scf_host* host, const Segment& segment, const scf_bindings& bindings)
       : host_(host), segment_(&segment), bound_(segment.values().size()), io_of_(segment.values().size(), k_not_io),
         users_(segment.values().size()) {
     for (std::uint64_t i = 0; i < bindings.n_items; ++i) bind_fixed(bindings.items[i]);
-    if (bindings.scratch.bytes < segment.scratch_bytes())
+    const scf_slice scratch = bindings.n_needs != 0 ? bindings.needs[0] : scf_slice{};
+    if (scratch.bytes < segment.scratch_bytes())
       throw Failure(SCF_INVALID_ARGUMENT, "the scratch bound is smaller than required",
                     {{"need", static_cast<std::int64_t>(segment.scratch_bytes())},
-                     {"free", static_cast<std::int64_t>(bindings.scratch.bytes)}});
-    scratch_ = HostBuffer::address(bindings.scratch);
+                     {"free", static_cast<std::int64_t>(scratch.bytes)}});
+    scratch_ = HostBuffer::writable(scratch);
     make_tensors();
     make_calls();
   }
@@ -155,7 +157,8 @@ private:
     const SegmentValue& value = values[binding.value];
     if (value.layout == 0 && binding.slice.bytes < value.bytes)
       throw Failure(SCF_INVALID_ARGUMENT, too_small(binding.value));
-    bound_[binding.value] = HostBuffer::address(binding.slice);
+    bound_[binding.value] =
+        value.role == SCF_ROLE_STATE ? HostBuffer::writable(binding.slice) : HostBuffer::address(binding.slice);
   }
 
   void make_tensors() {
@@ -227,13 +230,15 @@ private:
   }
 
   void bind_io(const scf_binding& binding) {
-    if (binding.value >= io_of_.size() || !is_io(segment_->values()[binding.value]))
+    const auto& values = segment_->values();
+    if (binding.value >= io_of_.size() || !is_io(values[binding.value]))
       throw Failure(SCF_INVALID_ARGUMENT, "a step binds a value that is neither input nor output");
     if (io_of_[binding.value] == k_not_io) return; // no node of the segment uses it
     Io& io = io_[io_of_[binding.value]];
     io.step = step_;
     io.bytes = binding.slice.bytes;
-    std::byte* data = HostBuffer::address(binding.slice);
+    std::byte* data = values[binding.value].role == SCF_ROLE_OUTPUT ? HostBuffer::writable(binding.slice)
+                                                                    : HostBuffer::address(binding.slice);
     if (io.data == data) return;
     io.data = data;
     for (const std::uint32_t operand : users_[binding.value]) tensors_[operand].data = data;

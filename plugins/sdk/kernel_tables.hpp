@@ -27,6 +27,7 @@ struct DeviceObject {
 struct ProgramObject {
   DeviceObject* device;
   Segment segment;
+  scf_need scratch; // in the heap that it computes in
 
   static ProgramObject* of(scf_program* handle) { return reinterpret_cast<ProgramObject*>(handle); }
 };
@@ -55,6 +56,7 @@ scf_status* open(const scf_host* host, const scf_kv* pairs, std::uint32_t count,
 }
 
 inline scf_status* close(scf_instance* handle) {
+  if (handle == nullptr) return nullptr;
   const scf_host host = InstanceObject::of(handle)->host; // outlives the instance
   return guard(&host, [&] { delete InstanceObject::of(handle); });
 }
@@ -105,15 +107,17 @@ inline scf_status* buffer_alloc(scf_device* handle, std::uint32_t id, std::uint6
 
 inline void buffer_free(scf_buffer* handle) { HostBuffer::free(HostBuffer::of(handle)); }
 
-inline scf_status* buffer_import(scf_device* handle, void* data, std::uint64_t bytes, std::uint32_t, scf_buffer** out) {
+inline scf_status* buffer_import(scf_device* handle, std::uint32_t id, void* data, std::uint64_t bytes,
+                                 std::uint32_t flags, scf_buffer** out) {
   const DeviceObject* device = DeviceObject::of(handle);
-  return guard(device->host(), [&] {
-    *out = (new HostBuffer{device->host(), static_cast<std::byte*>(data), bytes, 0})->handle();
-  });
+  return guard(device->host(),
+               [&] { *out = HostBuffer::import(device->host(), heap(*device, id), data, bytes, flags)->handle(); });
 }
 
 inline scf_status* buffer_map(scf_buffer* handle, std::uint64_t offset, std::uint64_t bytes, void** out) {
   HostBuffer* buffer = HostBuffer::of(handle);
+  if (!buffer->mappable)
+    return make_status(buffer->host, SCF_FAILED_PRECONDITION, "memory of this heap cannot be mapped");
   if (!buffer->holds(offset, bytes))
     return make_status(buffer->host, SCF_OUT_OF_RANGE, "the window to map leaves the buffer");
   *out = buffer->data + offset;
@@ -228,16 +232,17 @@ inline scf_status* compile(scf_device* handle, const scf_graph_view* graph, cons
   const scf_host* host = device->host();
   return guard(host, [&] {
     const Options none(pairs, count, {});
-    const std::uint32_t workers = host->team_size(host->ctx, 0);
-    *out = reinterpret_cast<scf_program*>(new ProgramObject{device, Segment(*graph, device->catalogue, workers)});
+    Segment segment(*graph, device->catalogue, host->team_size(host->ctx, 0));
+    const scf_need scratch{device->desc.heaps.at(0).id, 0, segment.scratch_bytes(), k_host_align};
+    *out = reinterpret_cast<scf_program*>(new ProgramObject{device, std::move(segment), scratch});
   });
 }
 
 inline scf_status* requirements(scf_program* handle, scf_requirements* out) {
   const ProgramObject* program = ProgramObject::of(handle);
   scf_requirements need{};
-  need.scratch_bytes = program->segment.scratch_bytes();
-  need.scratch_align = k_host_align;
+  need.needs = &program->scratch;
+  need.n_needs = program->scratch.bytes != 0 ? 1 : 0;
   need.launches = 1;
   need.barriers = program->segment.barriers();
   write_struct(out, need);
@@ -274,7 +279,7 @@ inline scf_status* sema_signal(scf_sema* handle, std::uint64_t value) { return t
 inline void sema_fail(scf_sema* handle, scf_status* cause) { timeline(handle)->fail(cause); }
 
 /// Waits, runs `body`, signals. A failed wait is no error of this call: its cause travels on through the signals.
-/// Whatever `body` throws fails the signals and is returned.
+/// Whatever `body` throws fails the signals and is returned. A signal that cannot be given fails its timeline.
 template <typename Body> scf_status* ordered(const scf_host* host, const scf_submit& submit, Body&& body) {
   const auto fail_all = [&](const Status& cause) {
     for (std::uint64_t i = 0; i < submit.n_signals; ++i) timeline(submit.signals[i].sema)->fail(cause.clone());
@@ -291,9 +296,11 @@ template <typename Body> scf_status* ordered(const scf_host* host, const scf_sub
     fail_all(status);
     return status.release();
   }
-  for (std::uint64_t i = 0; i < submit.n_signals && status.ok(); ++i)
-    status = Status(host, timeline(submit.signals[i].sema)->signal(submit.signals[i].value));
-  return status.release();
+  for (std::uint64_t i = 0; i < submit.n_signals; ++i) {
+    Status refused(host, timeline(submit.signals[i].sema)->signal(submit.signals[i].value));
+    if (!refused.ok()) timeline(submit.signals[i].sema)->fail(refused.release());
+  }
+  return nullptr;
 }
 
 inline scf_status* submit(scf_queue* queue, scf_exec* exec, const scf_submit* raw) {
@@ -310,7 +317,7 @@ inline scf_status* copy(scf_queue* queue, scf_slice dst, scf_slice src, const sc
   const scf_submit step = read_struct(raw);
   return ordered(QueueObject::of(queue)->device->host(), step, [&] {
     if (dst.bytes != src.bytes) throw Failure(SCF_INVALID_ARGUMENT, "the two sides of a copy differ in size");
-    std::memmove(HostBuffer::address(dst), HostBuffer::address(src), dst.bytes);
+    std::memcpy(HostBuffer::writable(dst), HostBuffer::address(src), dst.bytes);
   });
 }
 

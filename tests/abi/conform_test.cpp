@@ -86,6 +86,10 @@ const std::vector<Wrong> k_wrong = {
     {"wrong_signal", "--levels L3 --timeout 2", "L3:submit:arguments .hang."},
     {"wrong_alloc", "--levels L2", "L2:heap:too-large .too-large.", "too-large"},
     {"wrong_id", "--levels L1", "L1:devices:stable .stable."},
+    {"wrong_twice", "--levels L1", "L1:devices:twice .open."},
+    {"wrong_null", "--levels L1", "L1:devices:nothing .crash.", "crash"},
+    {"wrong_async", "--levels L3 --timeout 2", "L3:submit:open-wait .hang.", "hang"},
+    {"wrong_value", "--levels L3 --timeout 2", "L3:submit:shared-timeline .value.", "value"},
     {"wrong_export", "--levels L0", "L0:file:exports .exports."},
     {"throws", "--levels L1", "L1:plugin:opens .exception."},
     {"no_entry", "--levels L0-L1", "L0:file:exports .exports."},
@@ -119,6 +123,31 @@ TEST_P(ConformRight, Passes) {
 
 INSTANTIATE_TEST_SUITE_P(Right, ConformRight, testing::Values("subject", "subject_staged", "subject_async"),
                          [](const auto& test) { return test.param; });
+
+/// Every op in memory of its own, whole models with it.
+struct Far {
+  std::string name, library, levels, options;
+};
+void PrintTo(const Far& far, std::ostream* out) { *out << far.name; }
+
+class ConformFar : public testing::TestWithParam<Far> {};
+
+TEST_P(ConformFar, Passes) {
+  const Outcome outcome =
+      conform(subject(GetParam().library),
+              "--levels " + GetParam().levels + " --cases 0 --every 12 --timeout 120 " + GetParam().options);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.console;
+  EXPECT_THAT(outcome.failures, IsEmpty());
+  EXPECT_GT(outcome.counts.at("pass"), 100) << outcome.console;
+}
+
+INSTANTIATE_TEST_SUITE_P(Right, ConformFar,
+                         testing::Values(Far{"copies", "far", "L0-L4", ""},
+                                         Far{"small", "far", "L0-L4",
+                                             "--option max_alloc=8388608 --option bind_align=256"},
+                                         Far{"async", "far_async", "L0-L4,L6", "--option bind_align=128"},
+                                         Far{"pages", "far", "L0-L4", "--option unified=1 --option import_align=4096"}),
+                         [](const auto& test) { return test.param.name; });
 
 /// A crash in one test is its failure; the tests behind it run.
 TEST(ConformKit, GoesOnBehindACrash) {

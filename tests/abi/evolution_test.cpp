@@ -30,6 +30,7 @@ TEST_F(Evolution, E1FrozenLayouts) {
   EXPECT_EQ(sizeof(scf_kv), 40u);
   EXPECT_EQ(sizeof(scf_slice), 24u);
   EXPECT_EQ(sizeof(scf_wait), 16u);
+  EXPECT_EQ(sizeof(scf_need), 24u);
   EXPECT_EQ(sizeof(scf_dim), 16u);
   EXPECT_EQ(sizeof(scf_binding), 32u);
   EXPECT_EQ(offsetof(scf_host, minor_min), 16u);
@@ -105,11 +106,12 @@ TEST_F(Evolution, E3RequirementsFitTheHostsRoom) {
   ASSERT_EQ(take_status(api.compile(device->handle(), &view, nullptr, 0, &program)).code, Code::ok);
   scf_requirements room;
   std::memset(&room, 0x5a, sizeof room);
-  room.h = {offsetof(scf_requirements, staging_bytes), SCF_KIND_REQUIREMENTS, nullptr}; // an older host
+  room.h = {offsetof(scf_requirements, launches), SCF_KIND_REQUIREMENTS, nullptr}; // an older host
   ASSERT_EQ(take_status(api.requirements(program, &room)).code, Code::ok);
-  EXPECT_EQ(room.h.size, offsetof(scf_requirements, staging_bytes));
-  EXPECT_GE(room.scratch_bytes, 400u);
-  EXPECT_EQ(room.staging_bytes, 0x5a5a5a5a5a5a5a5aull) << "written beyond the room";
+  EXPECT_EQ(room.h.size, offsetof(scf_requirements, launches));
+  ASSERT_EQ(room.n_needs, 1u);
+  EXPECT_GE(room.needs[0].bytes, 400u);
+  EXPECT_EQ(room.launches, 0x5a5a5a5a5a5a5a5aull) << "written beyond the room";
   api.program_free(program);
 }
 

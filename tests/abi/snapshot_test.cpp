@@ -68,6 +68,7 @@ TEST(AbiSnapshot, OffsetsAreTheCompilers) {
   CHECK_STRUCT(scf_worker, team);
   CHECK_STRUCT(scf_slice, bytes);
   CHECK_STRUCT(scf_wait, value);
+  CHECK_STRUCT(scf_need, align);
   CHECK_STRUCT(scf_dim, value);
   CHECK_STRUCT(scf_host, get_ext);
   CHECK_STRUCT(scf_heap_desc, read_gbps);
@@ -78,7 +79,7 @@ TEST(AbiSnapshot, OffsetsAreTheCompilers) {
   CHECK_STRUCT(scf_claim, est_us);
   CHECK_STRUCT(scf_requirements, barriers);
   CHECK_STRUCT(scf_binding, slice);
-  CHECK_STRUCT(scf_bindings, scratch);
+  CHECK_STRUCT(scf_bindings, n_needs);
   CHECK_STRUCT(scf_submit, n_signals);
   CHECK_STRUCT(scf_memory_api, budget);
   CHECK_STRUCT(scf_layout_desc, row_granularity);
@@ -102,7 +103,7 @@ TEST(AbiSnapshot, Finds) {
   };
   finds("uint64_t n_waits;", "uint64_t more;\n  uint64_t n_waits;", "scf_submit.n_waits: in its place stands more");
   finds("  int32_t numa_node; /* -1: not bound to one */", "", "scf_heap_desc.numa_node");
-  finds("uint64_t staging_bytes;", "uint32_t staging_bytes;", "scf_requirements.staging_bytes: was 'uint64_t'");
+  finds("uint64_t import_align;", "uint32_t import_align;", "scf_heap_desc.import_align: was 'uint64_t'");
   finds("scf_status* (*unmap)(scf_buffer*);", "", "scf_memory_api.unmap");
   finds("void (*queue_free)(scf_queue*);", "scf_status* (*queue_free)(scf_queue*);", "scf_queue_api.queue_free");
   finds("scf_status* (*requirements)(scf_program*, scf_requirements* out);",

@@ -1,5 +1,5 @@
-// A program with its memory, and the table of entries. What a step is given is copied to the device, computed, copied
-// back.
+// A program with its memory, and the table of entries. Everything it is given lies on the device already: the host has
+// brought it there.
 #pragma once
 
 #include "program.hpp"
@@ -27,13 +27,15 @@ struct Step {
   }
 };
 
-/// A program with its memory. Everything is allocated in the constructor; run() copies and computes.
+/// A program with its memory: weights, states and scratch are fixed, inputs and outputs come with each step.
 class Exec {
 public:
   Exec(const Program& program, const scf_bindings& bindings)
-      : program_(program), arena_(memory_of(reinterpret_cast<scf_device*>(program.device)), program.arena_bytes),
-        weights_(program.segment.values().size()) {
-    for (std::uint64_t i = 0; i < bindings.n_items; ++i) bind_weight(bindings.items[i]);
+      : program_(program), address_(program.segment.values().size()) {
+    const scf_slice scratch = bindings.n_needs != 0 ? bindings.needs[0] : scf_slice{};
+    if (scratch.bytes < program.scratch.bytes) throw Failure(SCF_INVALID_ARGUMENT, "the scratch is too small");
+    scratch_ = Buffer::device_address(scratch);
+    for (std::uint64_t i = 0; i < bindings.n_items; ++i) bind(bindings.items[i], value(bindings.items[i].value).bytes);
     make_tensors();
   }
 
@@ -43,11 +45,8 @@ public:
   /// On the queue's thread. Throws Failure that names what is missing.
   void run(const Step& step) {
     bind_symbols(step);
-    require_io(step);
-    fill_weights();
-    for (const scf_binding& io : step.io) move(io, SCF_ROLE_INPUT);
-    for (std::size_t i = 0; i < program_.launches(); ++i) program_.launch(i, calls_, arena_.address());
-    for (const scf_binding& io : step.io) move(io, SCF_ROLE_OUTPUT);
+    bind_io(step);
+    for (std::size_t i = 0; i < program_.launches(); ++i) program_.launch(i, calls_, scratch_);
   }
 
 private:
@@ -57,49 +56,29 @@ private:
     return values[id];
   }
 
-  void bind_weight(const scf_binding& binding) {
-    const SegmentValue& weight = value(binding.value);
-    if (!weight.used) return;
-    if (binding.slice.bytes < weight.bytes) throw too_small(weight);
-    Buffer& buffer = Buffer::of(binding.slice);
-    Weight& bound = weights_[binding.value];
-    if (buffer.block != nullptr) { // in device memory already
-      bound.address = buffer.block->address() + binding.slice.offset;
-      return;
-    }
-    bound.copy =
-        buffer.copy_of(memory_of(reinterpret_cast<scf_device*>(program_.device)), binding.slice.offset, weight.bytes);
-    bound.address = bound.copy->block.address();
-    bound.source = buffer.data + binding.slice.offset;
-    bound.bytes = weight.bytes;
-  }
-
-  void fill_weights() {
-    for (const Weight& weight : weights_)
-      if (weight.copy != nullptr)
-        std::call_once(weight.copy->filled, [&] { weight.copy->block.upload(0, weight.source, weight.bytes); });
-  }
-
-  std::byte* address(std::uint32_t id) const {
-    const SegmentValue& v = value(id);
-    if (v.role == SCF_ROLE_TEMP || Program::is_io(v)) return arena_.address() + program_.offset[id];
-    if (weights_[id].address == nullptr) throw Failure(SCF_INVALID_ARGUMENT, "nothing is bound to '" + v.name + "'");
-    return weights_[id].address;
+  void bind(const scf_binding& binding, std::uint64_t bytes) {
+    if (binding.slice.bytes < bytes)
+      throw Failure(SCF_INVALID_ARGUMENT, "the slice bound to '" + value(binding.value).name + "' is too small");
+    address_[binding.value] = Buffer::device_address(binding.slice);
   }
 
   void make_tensors() {
     for (const std::uint32_t id : program_.segment.operands()) {
       Tensor tensor;
       if (id != SCF_NONE) {
-        tensor = {address(id), value(id).dtype, value(id).rank, {}};
-        std::copy_n(value(id).dims, tensor.rank, tensor.dims);
+        const SegmentValue& v = value(id);
+        if (v.role == SCF_ROLE_TEMP) address_[id] = scratch_ + program_.offset(id);
+        if (address_[id] == nullptr && !Program::is_io(v))
+          throw Failure(SCF_INVALID_ARGUMENT, "nothing is bound to '" + v.name + "'");
+        tensor = {address_[id], v.dtype, v.rank, {}};
+        std::copy_n(v.dims, tensor.rank, tensor.dims);
       }
       tensors_.push_back(tensor);
     }
     for (const SegmentNode& node : program_.segment.nodes()) {
       const std::span all(tensors_.data() + node.first_operand, node.n_in + node.n_out);
       calls_.push_back({all.first(node.n_in), all.subspan(node.n_in),
-                        std::span(arena_.address() + program_.scratch_offset(node), node.scratch_bytes)});
+                        std::span(scratch_ + program_.scratch_offset(node), node.scratch_bytes)});
     }
   }
 
@@ -117,47 +96,25 @@ private:
     }
   }
 
-  void require_io(const Step& step) const {
-    const auto& values = program_.segment.values();
-    for (std::uint32_t id = 0; id < values.size(); ++id) {
-      const auto binds = [&](const scf_binding& io) { return io.value == id; };
-      if (values[id].used && Program::is_io(values[id]) && std::none_of(step.io.begin(), step.io.end(), binds))
-        throw Failure(SCF_INVALID_ARGUMENT, "nothing is bound to '" + values[id].name + "'");
+  /// Inputs and outputs, each large enough for what the value has in this step.
+  void bind_io(const Step& step) {
+    const auto& operands = program_.segment.operands();
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      const std::uint32_t id = operands[i];
+      if (id == SCF_NONE || !Program::is_io(value(id))) continue;
+      const auto found =
+          std::find_if(step.io.begin(), step.io.end(), [&](const scf_binding& io) { return io.value == id; });
+      if (found == step.io.end()) throw Failure(SCF_INVALID_ARGUMENT, "nothing is bound to '" + value(id).name + "'");
+      Tensor& tensor = tensors_[i];
+      bind(*found, static_cast<std::uint64_t>(tensor.rows()) * tensor.row_stride());
+      tensor.data = address_[id];
     }
   }
 
-  /// Inputs to the device, outputs back: as many bytes as the value has in this step.
-  void move(const scf_binding& io, std::uint32_t role) {
-    const SegmentValue& v = value(io.value);
-    if (v.role != role || !v.used) return;
-    const auto& operands = program_.segment.operands();
-    const auto operand = std::find(operands.begin(), operands.end(), io.value) - operands.begin();
-    const Tensor& tensor = tensors_[static_cast<std::size_t>(operand)];
-    const std::uint64_t bytes = static_cast<std::uint64_t>(tensor.rows()) * tensor.row_stride();
-    if (io.slice.bytes < bytes) throw too_small(v);
-    if (bytes == 0) return;
-    Buffer& buffer = Buffer::of(io.slice);
-    std::byte* there = (buffer.data != nullptr ? buffer.data : buffer.block->address()) + io.slice.offset;
-    if (role == SCF_ROLE_INPUT)
-      arena_.upload(program_.offset[io.value], there, bytes);
-    else
-      arena_.download(program_.offset[io.value], there, bytes);
-  }
-
-  static Failure too_small(const SegmentValue& v) {
-    return Failure(SCF_INVALID_ARGUMENT, "the slice bound to '" + v.name + "' is too small");
-  }
-
-  struct Weight {
-    std::byte* address = nullptr;
-    std::shared_ptr<WeightCopy> copy; // of what lies at `source`; nullptr: used where it is
-    const std::byte* source = nullptr;
-    std::uint64_t bytes = 0;
-  };
   const Program& program_;
-  Block arena_;
-  std::vector<Weight> weights_; // by value
-  std::vector<Tensor> tensors_; // by operand
+  std::byte* scratch_ = nullptr;
+  std::vector<std::byte*> address_; // by value, on the device
+  std::vector<Tensor> tensors_;     // by operand
   std::vector<KernelCall> calls_;
 };
 
@@ -172,11 +129,13 @@ inline scf_status* compile(scf_device* handle, const scf_graph_view* graph, cons
   });
 }
 
-/// Asked before anything is allocated, so that a plan can say "does not fit" without touching the device.
+/// Asked before anything is allocated: the host adds up what all programs need and says "does not fit" without touching
+/// the device.
 inline scf_status* requirements(scf_program* handle, scf_requirements* out) {
   const Program* program = Program::of(handle);
   scf_requirements need{};
-  need.staging_bytes = program->arena_bytes + program->weight_bytes;
+  need.needs = &program->scratch;
+  need.n_needs = program->scratch.bytes != 0 ? 1 : 0;
   need.launches = program->launches();
   write_struct(out, need);
   return nullptr;

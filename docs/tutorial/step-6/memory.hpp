@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstring>
-#include <map>
 
 namespace device {
 
@@ -73,43 +72,31 @@ private:
   std::shared_ptr<std::byte> data_;
 };
 
-/// Device memory for a weight that lies in host memory. It is filled by the first step that uses it.
-struct WeightCopy {
-  Block block;
-  std::once_flag filled{};
-
-  WeightCopy(Memory& memory, std::uint64_t bytes) : block(memory, bytes) {}
-};
-
-/// What is behind a scf_buffer: device memory, host memory of ours, or pages of the host.
+/// What is behind a scf_buffer: device memory, or host memory that the device copies from and to.
 struct Buffer {
   const scf_host* host = nullptr;
   std::uint64_t bytes = 0;
-  std::byte* data = nullptr; // host memory; nullptr: `block` is it
-  std::shared_ptr<std::byte> owned;
-  std::shared_ptr<Block> block;
-  std::mutex lock{};
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::weak_ptr<WeightCopy>> copies{}; // by offset and bytes
+  std::shared_ptr<std::byte> data; // host memory; nullptr: `block` is it
+  std::unique_ptr<Block> block;
 
   static Buffer* of(scf_buffer* handle) { return reinterpret_cast<Buffer*>(handle); }
   scf_buffer* handle() { return reinterpret_cast<scf_buffer*>(this); }
   bool holds(std::uint64_t offset, std::uint64_t n) const { return offset <= bytes && n <= bytes - offset; }
 
   /// The buffer of a slice, checked; throws Failure(out_of_range).
-  static Buffer& of(const scf_slice& slice) {
-    Buffer* buffer = of(slice.buf);
+  static const Buffer& of(const scf_slice& slice) {
+    const Buffer* buffer = of(slice.buf);
     if (buffer == nullptr || !buffer->holds(slice.offset, slice.bytes))
       throw Failure(SCF_OUT_OF_RANGE, "a slice leaves its buffer");
     return *buffer;
   }
 
-  /// Programs for one token and for many bind the same weights: they share one copy for as long as one of them lives.
-  std::shared_ptr<WeightCopy> copy_of(Memory& memory, std::uint64_t offset, std::uint64_t n) {
-    const std::lock_guard guard(lock);
-    std::weak_ptr<WeightCopy>& known = copies[{offset, n}];
-    std::shared_ptr<WeightCopy> copy = known.lock();
-    if (copy == nullptr) known = copy = std::make_shared<WeightCopy>(memory, n);
-    return copy;
+  /// The device address of a slice, for kernels only; nullptr for a slice of no bytes.
+  static std::byte* device_address(const scf_slice& slice) {
+    if (slice.bytes == 0) return nullptr;
+    const Buffer& buffer = of(slice);
+    if (buffer.block == nullptr) throw Failure(SCF_INVALID_ARGUMENT, "a value does not lie in device memory");
+    return buffer.block->address() + slice.offset;
   }
 };
 
@@ -122,12 +109,11 @@ inline scf_status* alloc(scf_device* handle, std::uint32_t heap, std::uint64_t b
   const scf_host* host = tables::DeviceObject::of(handle)->host();
   return guard(host, [&] {
     align = std::max(align, std::uint64_t{1}); // 0: no wish
-    auto buffer = std::make_unique<Buffer>(host, bytes);
+    auto buffer = std::make_unique<Buffer>(Buffer{host, bytes, nullptr, nullptr});
     if (heap == k_device_heap) {
-      buffer->block = std::make_shared<Block>(memory_of(handle), bytes, align);
+      buffer->block = std::make_unique<Block>(memory_of(handle), bytes, align);
     } else if (heap == k_host_heap) {
-      buffer->owned = aligned_bytes(bytes, align);
-      buffer->data = buffer->owned.get();
+      buffer->data = aligned_bytes(bytes, align);
     } else {
       throw Failure(SCF_NOT_FOUND, "there is no heap " + std::to_string(heap));
     }
@@ -137,18 +123,12 @@ inline scf_status* alloc(scf_device* handle, std::uint32_t heap, std::uint64_t b
 
 inline void free(scf_buffer* handle) { delete Buffer::of(handle); }
 
-/// Pages of the host are remembered, not copied: programs copy what they need of them.
-inline scf_status* import_host(scf_device* handle, void* data, std::uint64_t bytes, std::uint32_t, scf_buffer** out) {
-  const scf_host* host = tables::DeviceObject::of(handle)->host();
-  return guard(host, [&] { *out = (new Buffer{host, bytes, static_cast<std::byte*>(data), {}, {}})->handle(); });
-}
-
 inline scf_status* map(scf_buffer* handle, std::uint64_t offset, std::uint64_t bytes, void** out) {
   const Buffer* buffer = Buffer::of(handle);
   return guard(buffer->host, [&] {
     if (buffer->data == nullptr) throw Failure(SCF_FAILED_PRECONDITION, "device memory cannot be mapped; use copy");
     if (!buffer->holds(offset, bytes)) throw Failure(SCF_OUT_OF_RANGE, "the window to map leaves the buffer");
-    *out = buffer->data + offset;
+    *out = buffer->data.get() + offset;
   });
 }
 
@@ -163,7 +143,7 @@ inline scf_status* budget(scf_device* handle, std::uint32_t heap, std::uint64_t*
 inline constexpr scf_memory_api k_memory{header<scf_memory_api>(SCF_KIND_MEMORY_API),
                                          alloc,
                                          free,
-                                         import_host,
+                                         nullptr, // import_host: the host copies
                                          map,
                                          unmap,
                                          nullptr, // flush: host memory is coherent

@@ -30,9 +30,10 @@ public:
     device.id = "template:0";
     device.name = "a device with its own memory";
     device.kind = SCF_DEVICE_ACCEL;
-    device.flags = SCF_DEVICE_USABLE; // no UNIFIED_MEMORY
+    device.flags = SCF_DEVICE_USABLE | SCF_DEVICE_ASYNC; // no UNIFIED_MEMORY
     HeapDesc host = host_heap();
     host.id = device::k_host_heap;
+    host.import_kinds = 0;
     device.heaps = {own, host}; // the one to compute in first
     return {device};
   }

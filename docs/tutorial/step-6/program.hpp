@@ -1,28 +1,23 @@
-// Programs of the device. The SDK's Segment finds the kernels and places temporaries; what is ours is where everything
-// lies in the device's memory and what a launch is.
+// Programs of the device. The SDK's Segment finds the kernels and places temporaries in memory that the host gives;
+// what is ours is what a launch is.
 #pragma once
 
 #include "memory.hpp"
 
 namespace device {
 
-/// One arena per program: the Segment's scratch first, then room for every input and output.
 struct Program {
   tables::DeviceObject* device;
   Segment segment;
-  std::vector<std::uint64_t> offset; // by value, in the arena: temporaries, inputs, outputs
-  std::uint64_t arena_bytes = 0, weight_bytes = 0;
+  scf_need scratch; // temporaries, and what kernels need for themselves
 
   Program(tables::DeviceObject* where, const scf_graph_view& graph)
-      : device(where), segment(graph, where->catalogue, 1 /* the device's own worker */) {
-    arena_bytes = segment.scratch_bytes();
-    for (const SegmentValue& value : segment.values()) {
-      offset.push_back(value.role == SCF_ROLE_TEMP ? value.scratch_offset : arena_bytes);
-      if (value.used && is_io(value)) arena_bytes += align_up(value.bytes, k_host_align);
-      if (value.used && value.role == SCF_ROLE_WEIGHT) weight_bytes += value.bytes;
-    }
-  }
+      : device(where),
+        segment(graph, where->catalogue, 1 /* the device's own worker */), scratch{k_device_heap, 0,
+                                                                                   segment.scratch_bytes(),
+                                                                                   k_host_align} {}
 
+  std::uint64_t offset(std::uint32_t temporary) const { return segment.values()[temporary].scratch_offset; }
   std::uint64_t scratch_offset(const SegmentNode& node) const { return node.scratch_offset; }
 
   /// One per node.

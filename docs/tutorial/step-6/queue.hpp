@@ -61,7 +61,7 @@ inline scf_status* queue_create(scf_device* handle, scf_queue** out) {
   const scf_host* host = tables::DeviceObject::of(handle)->host();
   return guard(host, [&] { *out = reinterpret_cast<scf_queue*>(new Queue(host)); });
 }
-inline void queue_free(scf_queue* handle) { delete Queue::of(handle); }
+inline void queue_free(scf_queue* handle) { delete Queue::of(handle); } // does first what was submitted
 
 inline scf_status* submit(scf_queue* queue, scf_exec* exec, const scf_submit* raw) {
   return Queue::of(queue)->submit(read_struct(raw), [exec](const Step& step) { Exec::of(exec)->run(step); });
@@ -73,8 +73,8 @@ inline scf_status* copy(scf_queue* queue, scf_slice dst, scf_slice src, const sc
     if (dst.bytes != src.bytes) throw Failure(SCF_INVALID_ARGUMENT, "the two sides of a copy differ in size");
     if (dst.bytes == 0) return;
     const Buffer &to = Buffer::of(dst), &from = Buffer::of(src);
-    std::memmove((to.data != nullptr ? to.data : to.block->address()) + dst.offset,
-                 (from.data != nullptr ? from.data : from.block->address()) + src.offset, dst.bytes);
+    std::memcpy((to.data != nullptr ? to.data.get() : to.block->address()) + dst.offset,
+                (from.data != nullptr ? from.data.get() : from.block->address()) + src.offset, dst.bytes);
   });
 }
 

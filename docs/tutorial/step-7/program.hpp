@@ -4,39 +4,34 @@
 #include "fuse.hpp"
 #include "memory.hpp"
 
+#include <map>
+
 namespace device {
 
-/// One arena per program: temporaries, then room for every input and output, then what a launch needs for itself.
 struct Program {
   tables::DeviceObject* device;
   Segment segment;
   std::vector<Group> groups;
-  std::vector<std::uint64_t> offset; // by value, in the arena: temporaries, inputs, outputs
-  std::uint64_t launch_offset = 0, arena_bytes = 0, weight_bytes = 0;
+  std::vector<std::uint64_t> offsets; // by value: temporaries
+  std::uint64_t launch_offset = 0;    // behind them: what a launch needs for itself
+  scf_need scratch;
 
   Program(tables::DeviceObject* where, const scf_graph_view& graph)
       : device(where), segment(graph, where->catalogue, 1 /* the device's own worker */),
-        groups(find_groups(graph, where->catalogue, where->host())), offset(segment.values().size()) {
-    arena_bytes = place_temporaries();
-    for (std::size_t id = 0; id < segment.values().size(); ++id) {
-      const SegmentValue& value = segment.values()[id];
-      if (value.used && value.role == SCF_ROLE_WEIGHT) weight_bytes += value.bytes;
-      if (!value.used || !is_io(value)) continue;
-      offset[id] = arena_bytes;
-      arena_bytes += align_up(value.bytes, k_host_align);
-    }
-    launch_offset = arena_bytes;
-    for (const Group& group : groups) arena_bytes = std::max(arena_bytes, launch_offset + launch_bytes(group));
+        groups(find_groups(graph, where->catalogue, where->host())), offsets(segment.values().size()),
+        launch_offset(place_temporaries()), scratch{k_device_heap, 0, launch_offset, k_host_align} {
+    for (const Group& group : groups) scratch.bytes = std::max(scratch.bytes, launch_offset + launch_bytes(group));
   }
 
+  std::uint64_t offset(std::uint32_t temporary) const { return offsets[temporary]; }
   std::uint64_t scratch_offset(const SegmentNode&) const { return launch_offset; }
 
   /// One per group.
   std::uint64_t launches() const { return groups.size(); }
-  void launch(std::size_t i, std::span<const KernelCall> calls, std::byte* arena) const {
+  void launch(std::size_t i, std::span<const KernelCall> calls, std::byte* memory) const {
     const Group& group = groups[i];
     calls = calls.subspan(group.first, group.count);
-    if (group.count > 1) return NormMatmul::run(calls, group, reinterpret_cast<float*>(arena + launch_offset));
+    if (group.count > 1) return NormMatmul::run(calls, group, reinterpret_cast<float*>(memory + launch_offset));
     scf_worker device_worker{0, 1, nullptr};
     segment.nodes()[group.first].kernel->run(calls[0], Worker(&device_worker, nullptr));
   }
@@ -58,7 +53,7 @@ struct Program {
         }
       }
     const std::uint64_t bytes = plan_scratch(lifetimes, k_host_align);
-    for (const auto& [id, index] : lifetime_of) offset[id] = lifetimes[index].offset;
+    for (const auto& [id, index] : lifetime_of) offsets[id] = lifetimes[index].offset;
     return bytes;
   }
 

@@ -9,20 +9,19 @@
 //   WRONG_THROW     an exception leaves submit()             WRONG_HANG     submit() of one shape never returns
 //   WRONG_EXIT      compile() of one op ends the process     WRONG_SIGNAL   signals of a failed submit never fail
 //   WRONG_ALLOC     gives memory that is not there           WRONG_ID       device ids change with the process
+//   WRONG_TWICE     opens a device once only                 WRONG_NULL      free(NULL) crashes
+//   WRONG_ASYNC     says it is asynchronous and blocks       WRONG_VALUE     ignores signals that are not larger
 //   WRONG_EXPORT    a second exported symbol (no definition: built without the version script)
 // Right ones that are not like the CPU:
 //   RIGHT_STAGED    its first heap cannot be mapped, host memory is not imported: everything is copied
 //   RIGHT_ASYNC     submit() returns at once, a thread per queue does the work
 // To add a wrong plugin: a definition here, a line in ../CMakeLists.txt, a line in ../conform_test.cpp.
-#include <seacliff/sdk/kernel_plugin.hpp>
+#include "async_queue.hpp"
 
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 #include <fcntl.h>
-#include <functional>
-#include <thread>
 #include <unistd.h>
 #if defined(WRONG_FLOATS) && defined(__SSE2__)
 #include <immintrin.h>
@@ -149,7 +148,11 @@ public:
 #endif
     device.name = "three ops";
     device.heaps = {host_heap()};
+#if defined(RIGHT_ASYNC) || defined(WRONG_ASYNC)
+    device.flags |= SCF_DEVICE_ASYNC;
+#endif
 #ifdef RIGHT_STAGED
+    device.flags &= ~std::uint32_t{SCF_DEVICE_UNIFIED_MEMORY};
     device.heaps = {host_heap(), host_heap()};
     device.heaps[0].kind = SCF_HEAP_DEVICE_LOCAL;
     device.heaps[0].flags = 0;
@@ -247,94 +250,36 @@ constexpr Open right_open = tables::open<Subject>;
 #endif
 }
 
-#ifdef RIGHT_ASYNC
-/// A queue with a thread of its own, as drivers have it.
-class AsyncQueue {
-public:
-  explicit AsyncQueue(scf_queue* inner) : inner_(inner), thread_([this] { work(); }) {}
-  ~AsyncQueue() {
-    {
-      const std::lock_guard lock(mutex_);
-      ending_ = true;
-    }
-    more_.notify_all();
-    thread_.join();
-    tables::queue_free(inner_);
+[[maybe_unused]] scf_status* wrong_device_open(scf_instance* instance, scf_str id, const scf_kv* pairs,
+                                               std::uint32_t count, scf_device** out) {
+  static scf_device* only = nullptr;
+  if (only == nullptr) {
+    if (scf_status* status = tables::device_open(instance, id, pairs, count, out)) return status;
+    only = *out;
   }
-
-  /// `run` gets the queue and a submit that it may keep no pointer of.
-  template <typename Run> void push(const scf_submit& step, Run run) {
-    Job job{{step.dims, step.dims + step.n_dims},
-            {step.io, step.io + step.n_io},
-            {step.waits, step.waits + step.n_waits},
-            {step.signals, step.signals + step.n_signals},
-            run};
-    {
-      const std::lock_guard lock(mutex_);
-      jobs_.push_back(std::move(job));
-    }
-    more_.notify_all();
-  }
-
-  static AsyncQueue* of(scf_queue* handle) { return reinterpret_cast<AsyncQueue*>(handle); }
-  const scf_host* host() const { return tables::QueueObject::of(inner_)->device->host(); }
-
-private:
-  struct Job {
-    std::vector<scf_dim> dims;
-    std::vector<scf_binding> io;
-    std::vector<scf_wait> waits, signals;
-    std::function<scf_status*(scf_queue*, const scf_submit*)> run;
-  };
-
-  void work() {
-    for (std::unique_lock lock(mutex_);; lock.lock()) {
-      more_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
-      if (jobs_.empty()) return;
-      const Job job = std::move(jobs_.front());
-      jobs_.pop_front();
-      lock.unlock();
-      const scf_submit step{header<scf_submit>(SCF_KIND_SUBMIT),
-                            job.dims.data(),
-                            job.dims.size(),
-                            job.io.data(),
-                            job.io.size(),
-                            job.waits.data(),
-                            job.waits.size(),
-                            job.signals.data(),
-                            job.signals.size()};
-      const Status failed(host(), job.run(inner_, &step)); // the signals carry it
-    }
-  }
-
-  scf_queue* inner_;
-  std::mutex mutex_;
-  std::condition_variable more_;
-  std::deque<Job> jobs_;
-  bool ending_ = false;
-  std::thread thread_;
-};
-
-scf_status* async_create(scf_device* device, scf_queue** out) {
-  scf_queue* inner = nullptr;
-  if (scf_status* status = tables::queue_create(device, &inner)) return status;
-  *out = reinterpret_cast<scf_queue*>(new AsyncQueue(inner));
+  *out = only;
   return nullptr;
 }
-void async_free(scf_queue* queue) { delete AsyncQueue::of(queue); }
-scf_status* async_submit(scf_queue* queue, scf_exec* exec, const scf_submit* step) {
-  AsyncQueue::of(queue)->push(read_struct(step), [exec](scf_queue* inner, const scf_submit* kept) {
-    return tables::submit(inner, exec, kept);
-  });
-  return nullptr;
+
+[[maybe_unused]] void wrong_free(scf_buffer* buffer) {
+  if (buffer == nullptr) std::abort();
+  tables::buffer_free(buffer);
 }
-scf_status* async_copy(scf_queue* queue, scf_slice dst, scf_slice src, const scf_submit* step) {
-  AsyncQueue::of(queue)->push(read_struct(step), [dst, src](scf_queue* inner, const scf_submit* kept) {
-    return tables::copy(inner, dst, src, kept);
-  });
-  return nullptr;
+
+/// Leaves out what a timeline would refuse.
+[[maybe_unused]] scf_status* lenient_submit(scf_queue* queue, scf_exec* exec, const scf_submit* step) {
+  scf_submit larger = read_struct(step);
+  std::vector<scf_wait> signals;
+  for (std::uint64_t i = 0; i < step->n_signals; ++i) {
+    std::uint64_t value = 0;
+    const Status failed(tables::QueueObject::of(queue)->device->host(),
+                        tables::sema_query(step->signals[i].sema, &value));
+    if (!failed.ok() || step->signals[i].value > value) signals.push_back(step->signals[i]);
+  }
+  larger.signals = signals.data();
+  larger.n_signals = signals.size();
+  return tables::submit(queue, exec, &larger);
 }
-#endif
 
 scf_plugin_api make_api() {
   scf_plugin_api api = tables::k_api<Subject>;
@@ -355,18 +300,26 @@ scf_plugin_api make_api() {
   queue.submit = wrong_submit;
   api.queue = &queue;
 #endif
+#ifdef WRONG_TWICE
+  api.device_open = wrong_device_open;
+#endif
+#ifdef WRONG_NULL
+  static scf_memory_api memory = tables::k_memory;
+  memory.free = wrong_free;
+  api.memory = &memory;
+#endif
+#ifdef WRONG_VALUE
+  static scf_queue_api queue = tables::k_queue;
+  queue.submit = lenient_submit;
+  api.queue = &queue;
+#endif
 #ifdef RIGHT_STAGED
   static scf_memory_api memory = tables::k_memory;
   memory.import_host = nullptr;
   api.memory = &memory;
 #endif
 #ifdef RIGHT_ASYNC
-  static scf_queue_api queue = tables::k_queue;
-  queue.queue_create = async_create;
-  queue.queue_free = async_free;
-  queue.submit = async_submit;
-  queue.copy = async_copy;
-  api.queue = &queue;
+  api.queue = &async::k_queue;
 #endif
   return api;
 }

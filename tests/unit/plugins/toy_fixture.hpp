@@ -41,8 +41,12 @@ public:
   }
 
   Exec instantiate(const std::shared_ptr<Program>& program, const std::vector<std::uint32_t>& resident) {
-    scratch_ = device_->alloc(program->requirements().scratch_bytes);
-    return program->instantiate(bindings(resident), scratch_.slice());
+    std::vector<scf_slice> needs;
+    for (const scf_need& need : program->requirements().needs) {
+      needs_.push_back(device_->alloc(need.bytes, need.align, need.heap));
+      needs.push_back(needs_.back().slice());
+    }
+    return program->instantiate(bindings(resident), needs);
   }
 
   void step(const Exec& exec, std::vector<scf_dim> dims, const std::vector<std::uint32_t>& io) {
@@ -59,7 +63,7 @@ public:
 private:
   std::shared_ptr<Device> device_;
   std::map<std::uint32_t, Buffer> buffers_;
-  Buffer scratch_;
+  std::vector<Buffer> needs_;
   Queue queue_;
   Semaphore done_;
   std::uint64_t submitted_ = 0;

@@ -1,0 +1,122 @@
+#include "plugins/loader/transfer.hpp"
+
+#include "plugins/loader/tables.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace seacliff::plugins {
+namespace {
+
+constexpr std::uint64_t k_least_piece = 64U << 10;
+
+/// Of staging memory, as its heap allows.
+std::uint64_t largest_piece(const Device& device) {
+  const HeapInfo* heap = Staging::heap(device);
+  if (heap == nullptr) heap = device.info().import_heap();
+  return heap == nullptr || heap->max_alloc == 0 ? Transfer::k_piece : std::min(Transfer::k_piece, heap->max_alloc);
+}
+
+} // namespace
+
+/// Mappable memory, in host memory rather than in the device's own.
+const HeapInfo* Staging::heap(const Device& device) {
+  if (device.tables().memory.map == nullptr) return nullptr;
+  const HeapInfo* best = nullptr;
+  for (const HeapInfo& heap : device.info().heaps)
+    if (heap.mappable() && (best == nullptr || (best->kind != SCF_HEAP_HOST && heap.kind == SCF_HEAP_HOST)))
+      best = &heap;
+  return best;
+}
+
+Staging::Staging(Device& device, std::uint64_t bytes) {
+  if (const HeapInfo* mappable = heap(device)) {
+    buffer_ = device.alloc(bytes, 0, mappable->id);
+    data_ = buffer_.map();
+    return;
+  }
+  if (const HeapInfo* imports = device.info().import_heap()) {
+    const std::uint64_t align = std::max<std::uint64_t>(imports->import_align, 64);
+    const std::uint64_t whole = (bytes + align - 1) / align * align;
+    pages_ = HostBuffer(whole, "staging memory", HostBuffer::Fill::none, HostBuffer::Pages::normal, align);
+    data_ = pages_.data();
+    if (std::optional<Buffer> buffer = device.import_host(data_, whole, false)) {
+      buffer_ = std::move(*buffer);
+      return;
+    }
+  }
+  throw Error(
+      Code::unimplemented,
+      fmt::format("device {} has no memory that the host can reach: there is no way in or out", device.full_id()));
+}
+
+Transfer::Transfer(std::shared_ptr<Device> device, std::uint64_t timeout_ns)
+    : device_(std::move(device)), timeout_ns_(timeout_ns) {}
+
+std::uint64_t Transfer::submit(scf_slice dst, scf_slice src) {
+  if (!queue_) {
+    done_ = device_->create_semaphore();
+    queue_ = device_->create_queue();
+  }
+  const scf_wait signal = done_.at(submitted_ + 1);
+  if (!queue_->copy(dst, src, {}, {&signal, 1}))
+    throw Error(Code::unimplemented,
+                fmt::format("device {} has neither mappable memory nor copies", device_->full_id()));
+  return ++submitted_;
+}
+
+void Transfer::copy(scf_slice dst, scf_slice src) { done_.wait(submit(dst, src), timeout_ns_); }
+
+std::uint64_t Transfer::prepare(std::uint64_t bytes) {
+  const std::uint64_t size = std::min(largest_piece(*device_), std::bit_ceil(std::max(bytes, k_least_piece)));
+  for (Piece& piece : pieces_)
+    if (piece.memory.bytes() < size) piece.memory = Staging(*device_, size);
+  return std::min(pieces_[0].memory.bytes(), pieces_[1].memory.bytes());
+}
+
+void Transfer::write(Buffer& to, std::uint64_t offset, std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  (void)to.slice(offset, bytes.size()); // within the buffer
+  if (to.mappable()) {
+    std::memcpy(to.map() + offset, bytes.data(), bytes.size());
+    to.flush(offset, bytes.size());
+    return;
+  }
+  const std::uint64_t size = prepare(bytes.size());
+  for (std::uint64_t at = 0, i = 0; at < bytes.size(); at += size, ++i) {
+    Piece& piece = pieces_[i % 2];
+    if (piece.busy_until != 0) done_.wait(piece.busy_until, timeout_ns_);
+    const std::uint64_t n = std::min<std::uint64_t>(size, bytes.size() - at);
+    std::memcpy(piece.memory.data(), bytes.data() + at, n);
+    piece.memory.flush(0, n);
+    piece.busy_until = submit(to.slice(offset + at, n), piece.memory.slice(0, n));
+  }
+  done_.wait(submitted_, timeout_ns_);
+}
+
+void Transfer::read(Buffer& from, std::uint64_t offset, std::span<std::byte> bytes) {
+  if (bytes.empty()) return;
+  (void)from.slice(offset, bytes.size());
+  if (from.mappable()) {
+    from.invalidate(offset, bytes.size());
+    std::memcpy(bytes.data(), from.map() + offset, bytes.size());
+    return;
+  }
+  const std::uint64_t size = prepare(bytes.size());
+  const auto part = [&](std::uint64_t at) { return std::min<std::uint64_t>(size, bytes.size() - at); };
+  const auto begin = [&](std::uint64_t at) {
+    Piece& piece = pieces_[at / size % 2];
+    piece.busy_until = submit(piece.memory.slice(0, part(at)), from.slice(offset + at, part(at)));
+  };
+  begin(0);
+  for (std::uint64_t at = 0; at < bytes.size(); at += size) {
+    if (at + size < bytes.size()) begin(at + size);
+    Piece& piece = pieces_[at / size % 2];
+    done_.wait(piece.busy_until, timeout_ns_);
+    piece.memory.invalidate(0, part(at));
+    std::memcpy(bytes.data() + at, piece.memory.data(), part(at));
+  }
+}
+
+} // namespace seacliff::plugins
