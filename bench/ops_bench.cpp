@@ -105,7 +105,7 @@ ops::Case hc(const char* op, std::int64_t tokens) {
                 pre ? Attrs{{"iters", std::int64_t{20}}, {"eps", 1e-6}, {"rms_eps", 1e-6}} : Attrs{});
   b.activations({b.T(), n(k_streams), n(k_embd)});
   if (pre)
-    b.weight(DType::f16, {n(rows), n(k_streams * k_embd)}, 0.01)
+    b.weight(DType::f32, {n(rows), n(k_streams * k_embd)}, 0.01)
         .weight(DType::f32, {n(rows)}, 1.0)
         .weight(DType::f32, {n(3)}, 0.3, 1.0);
   else
@@ -125,6 +125,29 @@ ops::Case moe(std::int64_t tokens) {
   b.i32({b.T(), n(slots)}, ids).activations({b.T(), n(slots)}, 0.4);
   for (int i = 0; i < 2; ++i) b.weight(DType::iq2_xxs, {n(experts), n(hidden), n(k_embd)}, 0.02);
   return b.weight(DType::q2_k, {n(experts), n(k_embd), n(hidden)}, 0.02).build();
+}
+
+/// All heads' queries.
+ops::Case queries(const char* op, std::int64_t tokens) {
+  const bool turn = std::string_view(op) == "rope_tail";
+  CaseBuilder b(op, fmt::format("{}", tokens), tokens, turn ? k_rope : Attrs{{"eps", 1e-6}, {"heads", k_heads}});
+  if (!turn) return b.activations({b.T(), n(k_heads * k_dim)}).absent().build();
+  std::vector<std::int32_t> pos;
+  for (std::int64_t t = 0; t < tokens; ++t) pos.push_back(static_cast<std::int32_t>(t));
+  return b.activations({b.T(), n(k_heads), n(k_dim)}).i32({b.T()}, pos).build();
+}
+
+ops::Case route(std::int64_t tokens) {
+  constexpr std::int64_t experts = 256;
+  CaseBuilder b("route", fmt::format("{}", tokens), tokens, {{"k", std::int64_t{6}}, {"scale", 1.5}});
+  b.activations({b.T(), n(k_embd)}).weight(DType::f16, {n(experts), n(k_embd)}, 0.02);
+  return b.weight(DType::f32, {n(experts)}, 0.1).absent().absent().build();
+}
+
+/// Matrices of the compressors.
+ops::Case project(std::int64_t rows, std::int64_t tokens) {
+  CaseBuilder b("matmul", fmt::format("{} {}", rows, tokens), tokens);
+  return b.activations({b.T(), n(k_embd)}).weight(DType::f16, {n(rows), n(k_embd)}, 0.02).build();
 }
 
 struct Line {
@@ -203,6 +226,11 @@ const std::vector<Line>& cases() {
       {"hc_pre/prefill", [] { return hc("hc_pre", 512); }},
       {"hc_post/decode", [] { return hc("hc_post", 1); }},
       {"hc_post/prefill", [] { return hc("hc_post", 512); }},
+      {"rms_norm/prefill_queries", [] { return queries("rms_norm", 512); }},
+      {"rope_tail/prefill_queries", [] { return queries("rope_tail", 512); }},
+      {"route/prefill", [] { return route(512); }},
+      {"matmul/prefill_compress", [] { return project(1024, 512); }},
+      {"matmul/prefill_compress_index", [] { return project(256, 512); }},
       {"moe_experts/decode", [] { return moe(1); }},
       {"moe_experts/prefill", [] { return moe(256); }},
   };
@@ -226,14 +254,17 @@ public:
       const int alias = schema.alias_of(o);
       out_.push_back(alias >= 0 ? in_[static_cast<std::size_t>(alias)] : tensor_of(outputs_.values[o]));
     }
+    tickets_ = std::vector<sdk::Ticket>(kernel_->tickets());
+    if (kernel_->in_place()) out_[0].data = in_[0].data; // as in a program
     scratch_.resize(kernel_->scratch_bytes(workers) + 64);
     void* at = scratch_.data();
     std::size_t room = scratch_.size();
     scratch_begin_ = static_cast<std::byte*>(std::align(64, scratch_.size() - 64, at, room));
   }
 
-  void run(Team& team) const {
-    const sdk::KernelCall call{in_, out_, {scratch_begin_, scratch_.size() - 64}};
+  void run(Team& team) {
+    for (sdk::Ticket& ticket : tickets_) ticket = 0;
+    const sdk::KernelCall call{in_, out_, {scratch_begin_, scratch_.size() - 64}, tickets_.data()};
     struct Task {
       const sdk::Kernel& kernel;
       const sdk::KernelCall& call;
@@ -268,6 +299,7 @@ private:
   Results outputs_;
   std::unique_ptr<sdk::Kernel> kernel_;
   std::vector<sdk::Tensor> in_, out_;
+  std::vector<sdk::Ticket> tickets_;
   std::vector<std::byte> scratch_;
   std::byte* scratch_begin_ = nullptr;
 };
@@ -291,7 +323,7 @@ const Topology& topology() {
 void run_case(benchmark::State& state, const cpu::Isa& isa, const Line& line) {
   const ops::Case test = line.make();
   Team team(topology(), static_cast<std::uint32_t>(state.range(0)));
-  const Subject subject(isa, test, team.size());
+  Subject subject(isa, test, team.size());
   subject.run(team);
   for (auto _ : state) subject.run(team);
   const ops::Cost cost = cost_of(test);

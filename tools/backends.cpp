@@ -35,7 +35,11 @@ Json heaps_json(const DeviceInfo& device) {
                     {"total", heap.total},
                     {"budget", heap.budget},
                     {"numa_node", heap.numa_node},
-                    {"mappable", heap.mappable()}});
+                    {"mappable", heap.mappable()},
+                    {"imports", heap.imports()},
+                    {"max_alloc", heap.max_alloc},
+                    {"max_binding", heap.max_binding},
+                    {"bind_align", heap.bind_align}});
   return list;
 }
 

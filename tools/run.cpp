@@ -89,7 +89,11 @@ void print_json(const Generated& g, bool thinking, const graph::Model& model) {
                              {"decode_tokens_per_s", g.decode_tokens_per_s()}};
   out["memory"] = {{"weights", model.memory().weights},
                    {"planned", model.memory().total()},
-                   {"peak_rss", process_memory().peak_rss}};
+                   {"peak_rss", process_memory().peak_rss},
+                   {"devices", nlohmann::ordered_json::array()}};
+  for (const graph::HeapPlan& heap : model.memory().heaps)
+    out["memory"]["devices"].push_back(
+        {{"device", heap.device}, {"heap", heap.heap}, {"planned", heap.total()}, {"free", heap.free}});
   const Answer answer = parse_answer(g.text, thinking);
   out["content"] = answer.content;
   out["reasoning"] = answer.reasoning;

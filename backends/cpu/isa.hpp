@@ -45,7 +45,8 @@ struct GemmArgs {
   std::int64_t y_stride;               // elements from token to token; rows are neighbours
   const std::int32_t* x_row = nullptr; // token t reads row x_row[t] of x; nullptr: t
   const std::int32_t* y_row = nullptr; // and writes row y_row[t] of y; nullptr: t
-  std::byte* scratch = nullptr;        // gemm_many: Isa::many_scratch(tokens) bytes from a cache line on
+  std::byte* scratch = nullptr;        // from a cache line on; gemm_many: Isa::many_scratch(tokens) bytes, gemm:
+                                       // gemm_scratch(tokens), or nullptr and be slower
 };
 
 /// Up to here gemm_act is as quick as gemm_many, or quicker.
@@ -55,11 +56,12 @@ inline constexpr std::int64_t k_few_tokens = 8;
 struct Format {
   DType dtype;
   void (*decode)(const std::byte* blocks, float* out, std::int64_t n);
-  void (*gemm)(const GemmArgs&);      // f32 activations
-  Act act;                            // what gemm_act takes; none: there is no product of quantised activations
-  void (*gemm_act)(const GemmArgs&);  // quantised activations
-  Act act_many;                       // what gemm_many takes
-  void (*gemm_many)(const GemmArgs&); // quantised activations, quicker than gemm_act for more than k_few_tokens
+  void (*gemm)(const GemmArgs&);         // f32 activations
+  void (*gemm_squares)(const GemmArgs&); // and y[t][rows] = x[t] . x[t]: few and long rows, few tokens
+  Act act;                               // what gemm_act takes; none: there is no product of quantised activations
+  void (*gemm_act)(const GemmArgs&);     // quantised activations
+  Act act_many;                          // what gemm_many takes
+  void (*gemm_many)(const GemmArgs&);    // quantised activations, quicker than gemm_act for more than k_few_tokens
 };
 
 /// Rows in memory, one every `stride` bytes; `pick` chooses among them.
@@ -75,7 +77,7 @@ struct Segment {
 struct AttendArgs {
   const float* q;     // [heads, dim]
   const float* sinks; // [heads]
-  float* o;           // [heads, dim]
+  float* o;           // [heads, dim]; may be q
   std::int64_t heads, dim;
   float scale;
   const Segment* segments;
@@ -100,7 +102,8 @@ struct IndexScoreArgs {
   float* out;
 };
 
-/// out[c][0..n) = sum over r of a[r * a_row + c] * s[r], plus post[c] * y; columns [0, n) of streams `stride` apart.
+/// out[c][0..n) = sum over r of a[r * to + c] * s[r], plus post[c] * y; columns [0, n) of streams `stride` apart. Of as
+/// many streams as come in, 8 at most, `out` may be `s`.
 struct MixArgs {
   const float* s;
   float* out;
@@ -116,14 +119,17 @@ struct Isa {
   const char* name;
   const Format* formats;
   std::int64_t n_formats;
-  void (*quantise)(Act, const float* x, std::int64_t k, std::byte* out);
+  /// Elements [begin, begin + n) of a row of k, `x` the first of them. `begin` is a multiple of 256.
+  void (*quantise)(Act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out);
   std::uint64_t (*many_scratch)(std::int64_t tokens); // bytes that gemm_many needs for so many tokens or fewer
+  std::uint64_t (*gemm_scratch)(std::int64_t tokens); // the same of gemm
 
   // Rows of n elements.
   float (*sum_squares)(const float* x, std::int64_t n);
   void (*scale_by)(const float* x, float scale, const float* w, float* out, std::int64_t n); // (x*scale)*w, w optional
   void (*add)(const float* a, const float* b, float* out, std::int64_t n);
   void (*swiglu)(const float* g, const float* u, float weight, float clamp, float* out, std::int64_t n);
+  void (*sqrt_softplus)(const float* x, float* out, std::int64_t n); // sqrt(log(1 + e^x))
   void (*to_half)(const float* x, std::byte* out, std::int64_t n);
   void (*from_half)(const std::byte* x, float* out, std::int64_t n);
   void (*mix)(const MixArgs&);

@@ -8,6 +8,9 @@
 
 namespace seacliff {
 
+/// Bytes of the kernel's pages, of memory and of mapped files.
+inline constexpr std::uint64_t k_page = 4096;
+
 /// Owns one block, aligned to a cache line (64 bytes) when small and to a page (or 2 MiB with huge pages) when large.
 /// Pages of a large block come into being, on the NUMA node of the thread that first touches them, when they are
 /// touched: allocating is cheap, and workers that touch their own part first have it near.

@@ -36,7 +36,7 @@ namespace {
 
 void check_heap(const HeapPlan& plan) {
   const std::uint64_t need = plan.total();
-  if (plan.in_host_memory || plan.free == 0 || need <= plan.free) return; // the machine's own are judged together
+  if (plan.free == 0 || need <= plan.free) return;
   Status status{Code::does_not_fit,
                 fmt::format("the model needs {} in heap {} of {} (weights {}, state {}, scratch {}, inputs and logits "
                             "{}, staging {}), {} are free: short by {}",

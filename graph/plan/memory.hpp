@@ -17,7 +17,7 @@ struct HeapPlan {
   std::uint64_t weights = 0, state = 0, scratch = 0;
   std::uint64_t io = 0;      // step inputs, logits, values that change device
   std::uint64_t staging = 0; // what bytes pass through on their way
-  std::uint64_t free = 0;    // now; 0: unknown
+  std::uint64_t free = 0;    // that may be taken of it; 0: unknown
 
   std::uint64_t total() const { return weights + state + scratch + io + staging; }
   /// "memory: 3.9 GiB weights + ... = 4.2 of 7.8 GiB on vulkan:0, heap 0"

@@ -1,6 +1,7 @@
 #include "graph/run/model.hpp"
 
 #include "core/base/log.hpp"
+#include "core/memory/host_buffer.hpp"
 #include "core/memory/mapped_file.hpp"
 #include "core/memory/memory_limit.hpp"
 #include "graph/passes/passes.hpp"
@@ -55,7 +56,6 @@ BuildOptions build_options(const ModelOptions& options, std::int64_t max_tokens)
 
 /// Code, stacks and sampling buffers that are touched only after the plan is made.
 constexpr std::uint64_t k_process_slack = 16U << 20;
-constexpr std::uint64_t k_page = 4096;
 std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + k_page - 1) / k_page * k_page; }
 
 /// What is said of a file's pages: "mapped file, 40 % in memory, 98 % of it in large pages".
@@ -87,13 +87,13 @@ void Model::compile(const TensorDirectory& tensors) {
   place.devices = devices_;
   place.deny = options_.deny;
   place.op_id = [this](std::string_view op) { return runtime_->host().op_id(op); };
+  const std::vector<std::int64_t> sizes = bucket_sizes(options_.max_step);
   std::vector<Graph> graphs;
-  for (const std::int64_t size : bucket_sizes(options_.max_step))
+  for (const std::int64_t size : sizes)
     graphs.push_back(fold(build_deepseek4(hp_, tensors, build_options(options_, size))));
   add_states(graphs.front());
   do {
     programs_.clear();
-    const auto sizes = bucket_sizes(options_.max_step);
     for (std::size_t i = 0; i < sizes.size(); ++i)
       programs_.push_back({sizes[i], std::make_unique<StepProgram>(graphs[i], place)});
   } while (!states_have_homes(place.away));

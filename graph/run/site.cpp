@@ -6,8 +6,6 @@
 namespace seacliff::graph {
 namespace {
 
-constexpr std::uint64_t k_page = 4096;
-
 /// Whether the device says that host memory is as good as its own, and takes a page.
 bool computes_in_host_memory(plugins::Device& device) {
   const plugins::HeapInfo* heap = device.info().import_heap();
@@ -66,8 +64,9 @@ std::vector<HeapPlan> Site::heaps() const {
     const plugins::HeapInfo& heap = device_->info().heap(id);
     plan.device = device_->full_id();
     plan.heap = id;
-    plan.in_host_memory = near_ || heap.kind == SCF_HEAP_HOST;
-    plan.free = device_->budget(id);
+    plan.in_host_memory = near_ || heap.kind == SCF_HEAP_HOST || device_->info().unified_memory();
+    // What is free of the machine's memory may be little now and grow when it is asked for.
+    plan.free = near_ || heap.kind == SCF_HEAP_HOST ? heap.total : device_->budget(id);
     result.push_back(std::move(plan));
   }
   return result;

@@ -2,6 +2,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/log.hpp"
+#include "core/memory/host_buffer.hpp"
 #include "core/memory/mapped_file.hpp"
 
 #include <seacliff/sdk/scratch.hpp>
@@ -12,7 +13,6 @@
 namespace seacliff::graph {
 namespace {
 
-constexpr std::uint64_t k_page = 4096;
 constexpr std::uint64_t k_least_align = 64; // of a weight in memory of a device
 
 /// The file's bytes; of a mapping, to the end of its last page.
@@ -75,6 +75,7 @@ void Weights::load(plugins::Transfer& transfer, bool drop_pages) {
     const Packing::Place at = packing_.places[index];
     for (std::uint64_t part = 0; part < tensor.bytes; part += k_part) {
       const std::uint64_t n = std::min(k_part, tensor.bytes - part);
+      if (file_->mapping() != nullptr) file_->mapping()->advise_willneed(tensor.offset + part, 2 * k_part);
       transfer.write(blocks_[at.block], at.offset + part, {tensor.data + part, static_cast<std::size_t>(n)});
       if (drop_pages && file_->mapping() != nullptr) file_->mapping()->drop(tensor.offset + part, n);
       done += n;

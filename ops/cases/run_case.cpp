@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <thread>
+#include <utility>
 
 namespace seacliff::ops {
 namespace {
@@ -157,13 +158,10 @@ OneNodeGraph::OneNodeGraph(const Case& test, std::int64_t max_tokens, std::uint3
   view_.nodes = &node_;
 }
 
-Outputs run_kernel(const sdk::KernelEntry& kernel, const Case& test, std::uint32_t workers) {
-  const OneNodeGraph graph(test);
-  const sdk::Claim claim = kernel.claim(graph.node());
-  if (claim.level == SCF_CLAIM_NO)
-    throw Error(Code::unimplemented, fmt::format("{} '{}' is not claimed: {}", test.op, test.name, claim.reason));
-  const std::unique_ptr<sdk::Kernel> made = kernel.make(graph.node());
+namespace {
 
+/// `in_place`: output 0 is written over input 0.
+Outputs run_made(const sdk::Kernel& kernel, const Case& test, std::uint32_t workers, bool in_place) {
   const Schema& schema = *find_schema(test.op);
   std::vector<CaseValue> inputs = test.inputs;
   Outputs outputs;
@@ -177,10 +175,12 @@ Outputs run_kernel(const sdk::KernelEntry& kernel, const Case& test, std::uint32
     const int alias = schema.alias_of(o);
     out.push_back(alias >= 0 ? in[static_cast<std::size_t>(alias)] : tensor_of(outputs[o]));
   }
-  const std::uint64_t bytes = made->scratch_bytes(workers);
+  if (in_place) out[0].data = in[0].data;
+  const std::uint64_t bytes = kernel.scratch_bytes(workers);
   std::vector<Line> scratch(bytes / sizeof(Line) + 1);
   std::memset(static_cast<void*>(scratch.data()), k_rubbish, scratch.size() * sizeof(Line));
-  run_team(*made, {in, out, {scratch.front().bytes, bytes}}, workers);
+  std::vector<sdk::Ticket> tickets(kernel.tickets());
+  run_team(kernel, {in, out, {scratch.front().bytes, bytes}, tickets.data()}, workers);
   const auto* behind = scratch.front().bytes + bytes;
   const auto* end = scratch.front().bytes + scratch.size() * sizeof(Line);
   if (std::any_of(behind, end, [](std::byte b) { return b != std::byte{k_rubbish}; }))
@@ -193,10 +193,29 @@ Outputs run_kernel(const sdk::KernelEntry& kernel, const Case& test, std::uint32
       outputs[o].role = SCF_ROLE_STATE;
       state.data = test.inputs[static_cast<std::size_t>(alias)].data; // allowed to change
     }
+  if (in_place) outputs[0].data = std::exchange(inputs[0].data, test.inputs[0].data);
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (inputs[i].data != test.inputs[i].data)
       throw Error(Code::internal,
                   fmt::format("{} '{}': the kernel wrote into its input '{}'", test.op, test.name, schema.inputs[i]));
+  return outputs;
+}
+
+} // namespace
+
+Outputs run_kernel(const sdk::KernelEntry& kernel, const Case& test, std::uint32_t workers) {
+  const OneNodeGraph graph(test);
+  const sdk::Claim claim = kernel.claim(graph.node());
+  if (claim.level == SCF_CLAIM_NO)
+    throw Error(Code::unimplemented, fmt::format("{} '{}' is not claimed: {}", test.op, test.name, claim.reason));
+  const std::unique_ptr<sdk::Kernel> made = kernel.make(graph.node());
+  Outputs outputs = run_made(*made, test, workers, false);
+  if (made->in_place()) {
+    const Outputs again = run_made(*made, test, workers, true);
+    for (std::size_t o = 0; o < outputs.size(); ++o)
+      if (again[o].data != outputs[o].data)
+        throw Error(Code::internal, fmt::format("{} '{}': another result in place", test.op, test.name));
+  }
   return outputs;
 }
 

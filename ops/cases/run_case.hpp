@@ -42,7 +42,7 @@ using Outputs = std::vector<CaseValue>;
 
 /// Runs `kernel` on a team of `workers` threads. Outputs and scratch hold rubbish beforehand. Throws
 /// Error(unimplemented) with the kernel's reason when it does not claim the node, Error(internal) when the kernel
-/// changed an input.
+/// changed an input, or says that it works in place and gives other bytes when it does.
 Outputs run_kernel(const sdk::KernelEntry& kernel, const Case& test, std::uint32_t workers = 1);
 
 struct Decomposed {

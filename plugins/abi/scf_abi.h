@@ -205,7 +205,7 @@ typedef struct scf_host { /* valid until close() returns */
  * what a program asks of them in its needs (M6). */
 typedef struct scf_heap_desc {
   scf_hdr h;
-  uint32_t id, kind;     /* SCF_HEAP_HOST or SCF_HEAP_DEVICE_LOCAL */
+  uint32_t id, kind;     /* SCF_HEAP_HOST: the machine's memory; SCF_HEAP_DEVICE_LOCAL: the device's, or near it */
   uint64_t total;        /* bytes, like all of these; 0: no limit known */
   uint64_t budget;       /* what this process may use; memory->budget says it anew */
   uint64_t max_alloc;    /* the largest buffer, allocated or imported */

@@ -116,6 +116,7 @@ public:
       throw Failure(SCF_FAILED_PRECONDITION, "the worker team has grown since the program was compiled");
     if (profile.granularity() == SCF_PROFILE_NODE && size > profile.tracks().size())
       throw Failure(SCF_FAILED_PRECONDITION, "the worker team has grown since profiling began");
+    for (Ticket& ticket : tickets_) ticket.store(0, std::memory_order_relaxed);
     Launch launch{this, profile.granularity() != SCF_PROFILE_OFF ? &profile : nullptr};
     check(host_, host_->team_run(host_->ctx, 0, &Exec::work, &launch));
   }
@@ -199,10 +200,15 @@ private:
   }
 
   void make_calls() {
+    std::size_t count = 0;
+    for (const SegmentNode& node : segment_->nodes()) count += node.kernel->tickets();
+    tickets_ = std::vector<Ticket>(count);
+    Ticket* tickets = tickets_.data();
     for (const SegmentNode& node : segment_->nodes()) {
       const std::span<const Tensor> operands(tensors_.data() + node.first_operand, node.n_in + node.n_out);
       calls_.push_back({operands.first(node.n_in), operands.subspan(node.n_in),
-                        std::span(scratch_ + node.scratch_offset, node.scratch_bytes)});
+                        std::span(scratch_ + node.scratch_offset, node.scratch_bytes), tickets});
+      tickets += node.kernel->tickets();
     }
   }
 
@@ -307,6 +313,7 @@ private:
   std::vector<Symbol> symbols_;
   std::vector<Io> io_;
   std::vector<KernelCall> calls_; // by node
+  std::vector<Ticket> tickets_;   // of all nodes
   std::uint64_t step_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <seacliff/sdk/dtype.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -81,11 +82,21 @@ private:
   void (*barrier_)(scf_worker*);
 };
 
+/// Counts pieces of work that the workers take one by one.
+using Ticket = std::atomic<std::uint32_t>;
+
+/// body(piece) for pieces of [0, n), taken by whoever is free. For work of which it does not matter who does it:
+/// results must not depend on it. Workers that other programs hold up do less, and nobody waits long for them.
+template <class Body> void take_pieces(Ticket& ticket, std::int64_t n, Body body) {
+  for (std::int64_t i; (i = ticket.fetch_add(1, std::memory_order_relaxed)) < n;) body(i);
+}
+
 /// The operands of one run, in the order of the op's schema.
 struct KernelCall {
   std::span<const Tensor> in;
   std::span<const Tensor> out;  // an updated STATE is the same memory in `in` and `out`
   std::span<std::byte> scratch; // 64-byte aligned, shared by all workers, contents undefined
+  Ticket* tickets = nullptr;    // as many as the kernel wants, zero when a run begins
 
   const Tensor& input(std::size_t i) const { return in[i]; }
   const Tensor& output(std::size_t i) const { return out[i]; }
@@ -99,6 +110,11 @@ public:
     (void)workers;
     return 0;
   }
+  /// How many tickets a run uses, see take_pieces.
+  virtual std::uint32_t tickets() const { return 0; }
+  /// Whether output 0 may lie where input 0 does, element on element: each worker reads of that input only what it then
+  /// writes itself, before it does. They share memory where nobody needs the input afterwards.
+  virtual bool in_place() const { return false; }
   virtual void run(const KernelCall& call, const Worker& worker) const noexcept = 0;
 };
 

@@ -1,5 +1,6 @@
-// A compiled segment: kernels in program order, operands flattened, temporaries placed, barriers only where one node
-// touches what another of the same phase has written.
+// A compiled segment: kernels in program order, operands flattened, temporaries placed (a result over an input that
+// nobody needs any more, where the kernel can), barriers only where one node touches what another of the same phase has
+// written.
 #pragma once
 
 #include <seacliff/sdk/device.hpp>
@@ -7,6 +8,7 @@
 
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -88,6 +90,7 @@ public:
     read_values(graph);
     for (std::uint32_t i = 0; i < graph.n_nodes; ++i)
       add_node(graph, strided(graph.nodes, graph.node_stride, i), catalogue);
+    share_memory();
     place(assign_phases());
   }
 
@@ -190,6 +193,28 @@ private:
     return std::span(operands_).subspan(node.first_operand + node.n_in, node.n_out);
   }
 
+  /// Results that take the memory of an input: the kernel can, and no later node reads the input.
+  void share_memory() {
+    std::vector<std::size_t> first(values_.size(), nodes_.size()), last(values_.size(), 0);
+    for (std::size_t n = nodes_.size(); n-- > 0;)
+      for (const std::uint32_t id : outputs(nodes_[n]))
+        if (id != SCF_NONE) first[id] = n;
+    for (std::size_t n = 0; n < nodes_.size(); ++n)
+      for (const std::uint32_t id : inputs(nodes_[n]))
+        if (id != SCF_NONE) last[id] = n;
+    memory_.resize(values_.size());
+    std::iota(memory_.begin(), memory_.end(), 0u);
+    for (std::size_t n = 0; n < nodes_.size(); ++n) {
+      const auto in = inputs(nodes_[n]), out = outputs(nodes_[n]);
+      if (!nodes_[n].kernel->in_place() || in.empty() || out.empty() || in[0] == SCF_NONE || out[0] == SCF_NONE)
+        continue;
+      const SegmentValue &from = values_[in[0]], &to = values_[out[0]];
+      if (from.role == SCF_ROLE_TEMP && to.role == SCF_ROLE_TEMP && from.bytes == to.bytes && last[in[0]] == n &&
+          first[out[0]] == n && std::count(in.begin(), in.end(), in[0]) == 1 && first[in[0]] < n)
+        memory_[out[0]] = memory_[in[0]];
+    }
+  }
+
   /// The phase of each node. A node opens a new phase when it touches what its phase has written or writes what its
   /// phase has read; nodes of one phase run without a barrier between them.
   std::vector<std::uint32_t> assign_phases() {
@@ -198,9 +223,9 @@ private:
     std::vector<std::uint32_t> phases;
     std::uint32_t phase = 0;
     for (SegmentNode& node : nodes_) {
-      const auto conflict = [&](std::uint32_t id) { return id != SCF_NONE && written[id] == phase; };
+      const auto conflict = [&](std::uint32_t id) { return id != SCF_NONE && written[memory_[id]] == phase; };
       const auto overwrites = [&](std::uint32_t id) {
-        return id != SCF_NONE && (written[id] == phase || read[id] == phase);
+        return id != SCF_NONE && (written[memory_[id]] == phase || read[memory_[id]] == phase);
       };
       const auto in = inputs(node), out = outputs(node);
       node.barrier_before = std::any_of(in.begin(), in.end(), conflict) || //
@@ -210,9 +235,9 @@ private:
         ++barriers_;
       }
       for (const std::uint32_t id : in)
-        if (id != SCF_NONE) read[id] = phase;
+        if (id != SCF_NONE) read[memory_[id]] = phase;
       for (const std::uint32_t id : out)
-        if (id != SCF_NONE) written[id] = phase;
+        if (id != SCF_NONE) written[memory_[id]] = phase;
       phases.push_back(phase);
     }
     return phases;
@@ -221,7 +246,6 @@ private:
   /// Scratch: the temporaries by lifetime, in phases, then the kernels' own, side by side within a phase.
   void place(const std::vector<std::uint32_t>& phases) {
     std::vector<Lifetime> lifetimes;
-    std::vector<std::uint32_t> owner;                          // value of each lifetime
     std::vector<std::uint32_t> slot(values_.size(), SCF_NONE); // lifetime of each value
     for (std::size_t n = 0; n < nodes_.size(); ++n) {
       for (const std::uint32_t id : inputs(nodes_[n])) {
@@ -232,16 +256,17 @@ private:
       }
       for (const std::uint32_t id : outputs(nodes_[n])) {
         if (id == SCF_NONE || values_[id].role != SCF_ROLE_TEMP) continue;
+        if (slot[id] == SCF_NONE) slot[id] = slot[memory_[id]];
         if (slot[id] == SCF_NONE) {
           slot[id] = static_cast<std::uint32_t>(lifetimes.size());
           lifetimes.push_back({values_[id].bytes, phases[n], phases[n], 0});
-          owner.push_back(id);
         }
         lifetimes[slot[id]].last = phases[n];
       }
     }
     const std::uint64_t temporaries = plan_scratch(lifetimes, k_align);
-    for (std::size_t i = 0; i < lifetimes.size(); ++i) values_[owner[i]].scratch_offset = lifetimes[i].offset;
+    for (std::size_t id = 0; id < values_.size(); ++id)
+      if (slot[id] != SCF_NONE) values_[id].scratch_offset = lifetimes[slot[id]].offset;
 
     std::uint64_t in_phase = 0, most = 0;
     for (SegmentNode& node : nodes_) {
@@ -257,6 +282,7 @@ private:
   std::vector<SegmentValue> values_;
   std::vector<SegmentNode> nodes_;
   std::vector<std::uint32_t> operands_;
+  std::vector<std::uint32_t> memory_; // by value: the value whose memory it has, itself or another
   std::vector<SegmentSymbol> symbols_;
   std::uint64_t scratch_bytes_ = 0, barriers_ = 0;
 };

@@ -86,7 +86,7 @@ const std::vector<Wrong> k_wrong = {
     {"wrong_signal", "--levels L3 --timeout 2", "L3:submit:arguments .hang."},
     {"wrong_alloc", "--levels L2", "L2:heap:too-large .too-large.", "too-large"},
     {"wrong_id", "--levels L1", "L1:devices:stable .stable."},
-    {"wrong_twice", "--levels L1", "L1:devices:twice .open.", "open"},
+    {"wrong_twice", "--levels L1", "L1:devices:twice .open."},
     {"wrong_null", "--levels L1", "L1:devices:nothing .crash.", "crash"},
     {"wrong_async", "--levels L3 --timeout 2", "L3:submit:open-wait .hang.", "hang"},
     {"wrong_value", "--levels L3 --timeout 2", "L3:submit:shared-timeline .value.", "value"},

@@ -56,6 +56,7 @@ const std::vector<Memory> k_memories = {
     {"mapped", "far", {{"mappable", std::int64_t{1}}}},
     {"small_buffers", "far", {{"max_alloc", 6 * k_mib}, {"bind_align", std::int64_t{256}}}},
     {"asynchronous", "far_async", {{"bind_align", std::int64_t{256}}}},
+    {"pinned", "far_async", {{"pinned", std::int64_t{1}}}},
     {"asynchronous_mapped", "far_async", {{"mappable", std::int64_t{1}}}},
 };
 
@@ -121,6 +122,27 @@ TEST(FarStates, GoToTheHostWhereTheirOpsAreApart) {
   EXPECT_THAT(model->placement().summary(), HasSubstr("is used by ops that run elsewhere"));
   EXPECT_GT(model->memory().state, 0u);
   EXPECT_GT(model->memory().heaps[0].state, 0u) << "layers without a compressor keep theirs on the device";
+}
+
+/// More bytes than staging memory has, at odd places.
+TEST_P(FarMemory, CarriesBytesInPieces) {
+  const std::int64_t size = (GetParam().name == "small_buffers" ? 6 : 40) * k_mib;
+  const auto runtime = far_runtime(GetParam().options, GetParam().library);
+  const auto device = runtime->open_devices("far").front();
+  plugins::Transfer transfer(device);
+  static_assert(plugins::Transfer::k_piece < 20 * k_mib);
+  plugins::Buffer buffer = device->alloc(static_cast<std::uint64_t>(size));
+  std::vector<std::byte> data(static_cast<std::size_t>(size - 2 * k_mib + 77));
+  std::uint32_t word = 1;
+  for (std::byte& b : data) b = static_cast<std::byte>((word = word * 1664525 + 1013904223) >> 24);
+  transfer.write(buffer, 333, data);
+  std::vector<std::byte> back(data.size());
+  transfer.read(buffer, 333, back);
+  EXPECT_EQ(back, data);
+  std::vector<std::byte> part(static_cast<std::size_t>(size - 5 * k_mib));
+  transfer.read(buffer, 333 + 1001, part);
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), data.begin() + 1001));
+  EXPECT_THROW(transfer.write(buffer, static_cast<std::uint64_t>(size - k_mib + 1), part), Error) << "beyond the end";
 }
 
 TEST(FarPlan, WhatDoesNotFitIsSaidBeforeItIsTaken) {

@@ -42,7 +42,7 @@ TEST(Packing, RefusesWhatNoBlockHolds) {
   }
 }
 
-TEST(MemoryPlan, HeapsAreCheckedOneByOneAndHostMemoryTogether) {
+TEST(MemoryPlan, HeapsAreCheckedOneByOneAndInHostMemoryTogether) {
   constexpr std::uint64_t mib = 1 << 20;
   MemoryPlan plan;
   plan.weights = 1000 * mib; // mapped: may exceed memory
@@ -52,7 +52,7 @@ TEST(MemoryPlan, HeapsAreCheckedOneByOneAndHostMemoryTogether) {
   own.free = 100 * mib;
   HeapPlan host{"gpu:0", 1, true};
   host.staging = 30 * mib;
-  host.free = mib; // the machine's own are judged together
+  host.free = 50 * mib;
   plan.heaps = {own, host};
   EXPECT_NO_THROW(check_fit(plan, 40 * mib));
   EXPECT_THROW(check_fit(plan, 39 * mib), Error);

@@ -1,61 +1,42 @@
 // Attention and the indexer's scores with tile registers, for the sets that have them.
 //
-// The tiles multiply bf16 and add in f32. Every f32 is cut into two bf16, value = high + low, exact to 16 bits and with
-// that for all rows in f16; products with a low part that is zero throughout a tile are left out. That is most of them:
-// rows rounded to E4M3 and keys of the indexer fit the high part. low * low is dropped.
+// Operands are cut into two bf16 (bf16_tiles.hpp), exact for all rows in f16; products with a low part that is zero
+// throughout a tile are left out. That is most of them: rows rounded to E4M3 and keys of the indexer fit the high part.
 //
 // Scores: keys are the A operand, queries the B operand, whose transposition is done once per token; a row of the
 // result is 16 heads, so the softmax runs along vectors of heads. Weighted rows: weights are the A operand, rows the B
-// operand. A word of an operand is a pair of elements 16 apart, which needs no shuffle to make; the order of a sum is
-// free.
+// operand.
 #include "kernels/families.hpp"
 #include "kernels/row_tiles.hpp"
 
 #ifdef SCF_HAS_TILES
 
-#include "kernels/tile_vectors.hpp"
+#include "kernels/bf16_tiles.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-constexpr std::int64_t k_block = 32;  // rows, heads and columns that two tiles hold
-constexpr std::int64_t k_blocks = 6;  // of rows in a chunk
-constexpr std::int64_t k_tile = 1024; // bytes
-constexpr std::int64_t k_steps = 8;   // blocks of columns whose queries stay in the first-level cache
+constexpr std::int64_t k_block = k_square; // rows, heads and columns that two tiles hold
+constexpr std::int64_t k_blocks = 6;       // of rows in a chunk
+constexpr std::int64_t k_steps = 8;        // blocks of columns whose queries stay in the first-level cache
 constexpr std::int64_t k_most_steps = k_attend_dim / k_block;
 
 // ---- operands -------------------------------------------------------------------------------------------------------
 
-/// bf16 in the upper halves of words.
-struct Cut {
-  U16 high, low;
-};
-SCF_INLINE Cut cut(F16 v) {
-  constexpr std::uint32_t upper = 0xffff0000u;
-  const U16 high = reinterpret_cast<U16>(v) & upper;
-  return {high, reinterpret_cast<U16>(v - reinterpret_cast<F16>(high)) & upper};
-}
-SCF_INLINE Cut cut(const float* p) { return cut(load_as<F16>(p)); }
 /// 16 elements of a row from `column`.
-SCF_INLINE Cut cut(const RowAt& row, std::int64_t column) {
+SCF_INLINE Cut cut_row(const RowAt& row, std::int64_t column) {
   if (!row.half) return cut(reinterpret_cast<const float*>(row.data) + column);
   float v[16]; // nothing but a name where a vector has 16 elements
   for (int i = 0; i < 16; i += k_lanes) store(v + i, load_f16(row.data + 2 * (column + i)));
   return cut(load_as<F16>(v));
 }
-SCF_INLINE Cut pair(const Cut& even, const Cut& odd) { return {even.high >> 16 | odd.high, even.low >> 16 | odd.low}; }
-SCF_INLINE bool any(U16 v) {
-  std::uint32_t all = 0;
-  for (int i = 0; i < 16; ++i) all |= v[i];
-  return all != 0;
-}
 
-/// An operand as tiles: [block][step][2] of k_tile bytes, high and low parts.
+/// An operand as tiles: [block][step][2] of k_tile_bytes bytes, high and low parts.
 struct Operand {
   std::int8_t *high, *low;
 };
 SCF_INLINE void put(std::int8_t* tiles, std::int64_t tile, std::int64_t row, U16 words) {
-  store_as(tiles + tile * k_tile + 64 * row, words);
+  store_as(tiles + tile * k_tile_bytes + 64 * row, words);
 }
 
 /// Queries of 32 heads per block: columns by heads. Says whether a low part is needed.
@@ -71,8 +52,8 @@ SCF_INLINE bool put_queries(const float* q, std::int64_t heads, std::int64_t dim
         low |= words[i].low;
       }
       const std::int64_t tile = (h / k_block * steps + s) * 2 + h / 16 % 2;
-      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile);
-      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile);
+      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile_bytes);
+      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile_bytes);
     }
   return any(low);
 }
@@ -100,8 +81,8 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
     U16 low{};
     for (std::int64_t r = 0; r < 16; ++r) {
       const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
-      const Cut a = cut(upper, column), b = cut(upper, column + 16), c = cut(lower, column),
-                d = cut(lower, column + 16);
+      const Cut a = cut_row(upper, column), b = cut_row(upper, column + 16), c = cut_row(lower, column),
+                d = cut_row(lower, column + 16);
       put(keys.high, tile, r, a.high >> 16 | b.high);
       put(keys.high, tile + 1, r, c.high >> 16 | d.high);
       if constexpr (VALUES) {
@@ -114,8 +95,8 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
     if (!needs_low[s]) continue;
     for (std::int64_t r = 0; r < 16; ++r) {
       const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
-      const Cut a = cut(upper, column), b = cut(upper, column + 16), c = cut(lower, column),
-                d = cut(lower, column + 16);
+      const Cut a = cut_row(upper, column), b = cut_row(upper, column + 16), c = cut_row(lower, column),
+                d = cut_row(lower, column + 16);
       put(keys.low, tile, r, a.low >> 16 | b.low);
       put(keys.low, tile + 1, r, c.low >> 16 | d.low);
       if constexpr (VALUES) {
@@ -126,55 +107,13 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
   }
 }
 
-// ---- products: tiles 0-3 are sums, 4 and 5 the A operand, 6 and 7 the B operand -------------------------------------
-
-SCF_INLINE void begin_tiles() {
-  TileShapes s;
-  for (int t = 0; t < 8; ++t) {
-    s.rows[t] = 16;
-    s.row_bytes[t] = 64;
-  }
-  tiles_begin(s);
-}
-SCF_INLINE void zero_square() {
-  tile_zero<0>();
-  tile_zero<1>();
-  tile_zero<2>();
-  tile_zero<3>();
-}
-/// 32 x 32 sums, rows `stride` elements apart.
-SCF_INLINE void load_square(const float* p, std::int64_t stride) {
-  tile_load<0>(p, stride * 4);
-  tile_load<1>(p + 16, stride * 4);
-  tile_load<2>(p + 16 * stride, stride * 4);
-  tile_load<3>(p + 16 * stride + 16, stride * 4);
-}
-SCF_INLINE void store_square(float* p, std::int64_t stride) {
-  tile_store<0>(p, stride * 4);
-  tile_store<1>(p + 16, stride * 4);
-  tile_store<2>(p + 16 * stride, stride * 4);
-  tile_store<3>(p + 16 * stride + 16, stride * 4);
-}
-SCF_INLINE void load_a(const std::int8_t* tiles) {
-  tile_load<4>(tiles, 64);
-  tile_load<5>(tiles + k_tile, 64);
-}
-SCF_INLINE void load_b(const std::int8_t* tiles) {
-  tile_load<6>(tiles, 64);
-  tile_load<7>(tiles + k_tile, 64);
-}
-SCF_INLINE void add_products() {
-  tile_dot_bf16<0, 4, 6>();
-  tile_dot_bf16<1, 4, 7>();
-  tile_dot_bf16<2, 5, 6>();
-  tile_dot_bf16<3, 5, 7>();
-}
+// ---- products -------------------------------------------------------------------------------------------------------
 
 /// score[row][head] of 32 rows and 32 heads, over steps [begin, end).
 SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Operand& queries, std::int64_t query_tile,
                            std::int64_t begin, std::int64_t end, bool query_low, const bool* key_low) {
   for (std::int64_t s = begin; s < end; ++s) {
-    const std::int64_t k = (key_tile + 2 * s) * k_tile, q = (query_tile + 2 * s) * k_tile;
+    const std::int64_t k = (key_tile + 2 * s) * k_tile_bytes, q = (query_tile + 2 * s) * k_tile_bytes;
     load_a(keys.high + k);
     if (query_low) {
       load_b(queries.low + q);
@@ -252,8 +191,8 @@ SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64
         words[r] = pair(cut(p), cut(p + 16 * heads));
       }
       const std::int64_t tile = (h / k_block * k_blocks + b) * 2 + h / 16 % 2;
-      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile);
-      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile);
+      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile_bytes);
+      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile_bytes);
     }
 }
 
@@ -301,7 +240,7 @@ SCF_INLINE void mix_chunk(const Room& room, std::int64_t blocks, std::int64_t he
       else
         load_square(out, dim);
       for (std::int64_t b = 0; b < blocks; ++b) {
-        const std::int64_t w = (h / k_block * k_blocks + b) * 2 * k_tile, v = (b * steps + s) * 2 * k_tile;
+        const std::int64_t w = (h / k_block * k_blocks + b) * 2 * k_tile_bytes, v = (b * steps + s) * 2 * k_tile_bytes;
         load_b(room.values.high + v);
         load_a(room.weights.low + w);
         add_products();
@@ -333,7 +272,7 @@ void attend_tiles(const AttendArgs& args) {
     softmax.top[h] = args.sinks[h];
     softmax.weights[h] = 1.0f;
   }
-  begin_tiles();
+  begin_squares();
   RowReader reader(args.segments, args.n_segments);
   bool low[k_blocks][k_most_steps];
   std::int64_t n = 0;
@@ -375,7 +314,7 @@ void index_score_tiles(const IndexScoreArgs& args) {
   const std::int64_t heads = args.heads, steps = args.dim / k_block;
   const Operand query{queries[0], queries[1]}, key{keys[0], keys[1]};
   const bool query_low = put_queries(args.q, heads, args.dim, query);
-  begin_tiles();
+  begin_squares();
   RowReader reader(&args.rows, 1);
   std::int64_t done = 0;
   bool low[k_most_steps];

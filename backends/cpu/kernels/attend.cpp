@@ -76,7 +76,8 @@ SCF_INLINE void mix_chunk(const AttendArgs& a, const float* p, const Running* he
 } // namespace
 
 std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim) {
-  std::uint64_t bytes = static_cast<std::uint64_t>(k_chunk * (attend_stride(dim) + heads)) * sizeof(float);
+  std::uint64_t bytes =
+      static_cast<std::uint64_t>(k_chunk * (attend_stride(dim) + heads) + heads * dim) * sizeof(float);
 #ifdef SCF_HAS_TILES
   bytes = greater(bytes, attend_tiles_scratch(heads, dim));
 #endif
@@ -90,12 +91,18 @@ void attend(const AttendArgs& args) {
   const std::int64_t stride = attend_stride(args.dim);
   auto* rows = reinterpret_cast<float*>(args.scratch);
   float* score = rows + k_chunk * stride;
+  const float* q = args.q;
+  if (q == args.o) { // needed for each chunk, the results too
+    float* copy = score + k_chunk * args.heads;
+    __builtin_memcpy(copy, q, static_cast<std::size_t>(args.heads * args.dim) * sizeof(float));
+    q = copy;
+  }
   Running head[k_attend_heads];
   for (std::int64_t h = 0; h < args.heads; ++h) head[h] = {args.sinks[h], 1.0f, 0.0f};
   RowReader reader(args.segments, args.n_segments);
   bool first = true;
   while (const std::int64_t n = reader.read(k_chunk, args.dim, rows, stride)) {
-    score_rows(args.q, args.heads, args.dim, rows, stride, n, score, k_chunk);
+    score_rows(q, args.heads, args.dim, rows, stride, n, score, k_chunk);
     for (std::int64_t h = 0; h < args.heads; ++h) weigh(score + h * k_chunk, n, args.scale, head[h]);
     mix_chunk(args, score, head, rows, stride, n, first);
     first = false;

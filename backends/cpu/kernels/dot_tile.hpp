@@ -5,9 +5,11 @@
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
-/// out[r][t] = a[r] . b[t] over n elements, for R rows and T columns.
+/// out[t][r] = a[r] . b[t] over n elements, for R rows and T columns.
+/// Not inlined: among other code GCC 12 now and then keeps the sums in memory.
 template <int R, int T>
-SCF_INLINE void dot_tile(const float* const (&a)[R], const float* const (&b)[T], std::int64_t n, float (&out)[R][T]) {
+[[gnu::noinline]] void dot_tile(const float* const (&a)[R], const float* const (&b)[T], std::int64_t n,
+                                float (&out)[T][R]) {
   F acc[R][T];
   for (auto& row : acc)
     for (F& v : row) v = zero();
@@ -19,8 +21,13 @@ SCF_INLINE void dot_tile(const float* const (&a)[R], const float* const (&b)[T],
       for (int t = 0; t < T; ++t) acc[r][t] = fma(w, x[t], acc[r][t]);
     }
   });
-  for (int r = 0; r < R; ++r)
-    for (int t = 0; t < T; ++t) out[r][t] = sum(acc[r][t]);
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    if constexpr (R == 4)
+      store_sums(out[t], acc[0][t], acc[1][t], acc[2][t], acc[3][t]);
+    else
+      for (int r = 0; r < R; ++r) out[t][r] = sum(acc[r][t]);
+  }
 }
 
 /// Calls tile(integral constant R, first row, integral constant T, first column) so that all of [0,rows) x [0,cols) is

@@ -1,7 +1,8 @@
 // y = x . w for every weight format.
 //
-// f32, f16 and bf16 weights are read straight into registers for one token. Everything else goes through tiles: a few
-// rows are unpacked once and meet all tokens while they lie in the first-level cache.
+// f32, f16 and bf16 weights are read straight into registers for one token, and f16 and bf16 by tile registers for many
+// where there are such (amx_plain.cpp). Everything else goes through tiles of f32: a few rows are unpacked once and
+// meet all tokens while they lie in the first-level cache.
 #include "kernels/dot_tile.hpp"
 #include "kernels/families.hpp"
 #include "kernels/formats.hpp"
@@ -13,6 +14,8 @@ namespace {
 // second-level cache), tokens that meet them before the next ones (their activations should fit the other half), rows
 // and elements of a tile of codes (fits a first-level cache).
 constexpr std::int64_t k_tile_rows = 16, k_tile_k = 512, k_group_tokens = 48;
+// Rows and elements of a tile that meets few tokens at a time: both fit a first-level cache.
+constexpr std::int64_t k_gate_rows = 32, k_gate_k = 256;
 constexpr int k_code_rows = 4;
 constexpr std::int64_t k_code_k = 2048;
 
@@ -91,19 +94,20 @@ struct TokenRange {
   std::int64_t token, tokens;
 };
 /// rows x n weights as f32, times some tokens; adds to y unless `begin` is 0.
+template <std::int64_t STRIDE>
 SCF_INLINE void multiply_tile(const GemmArgs& a, const float* tile, std::int64_t row, std::int64_t rows,
                               std::int64_t begin, std::int64_t n, TokenRange some) {
   const bool first = begin == 0;
   cover<k_tile_tokens>(rows, some.tokens, [&](auto R, std::int64_t r, auto T, std::int64_t t) {
     constexpr int nr = decltype(R)::value, nt = decltype(T)::value;
     const float *w[nr], *x[nt];
-    for (int i = 0; i < nr; ++i) w[i] = tile + (r + i) * k_tile_k;
+    for (int i = 0; i < nr; ++i) w[i] = tile + (r + i) * STRIDE;
     for (int i = 0; i < nt; ++i) x[i] = x_at(a, some.token + t + i) + begin;
-    float out[nr][nt];
+    float out[nt][nr];
     dot_tile<nr, nt>(w, x, n, out);
     for (int j = 0; j < nt; ++j) {
       float* y = y_at(a, some.token + t + j) + row + r;
-      for (int i = 0; i < nr; ++i) y[i] = first ? out[i][j] : y[i] + out[i][j];
+      for (int i = 0; i < nr; ++i) y[i] = first ? out[j][i] : y[i] + out[j][i];
     }
   });
 }
@@ -119,13 +123,38 @@ void gemm_tiles(const GemmArgs& a) {
         const std::int64_t n = lesser(k_tile_k, a.k - begin);
         const std::uint64_t at = static_cast<std::uint64_t>(begin) / BLOCK * BLOCK_BYTES;
         for (std::int64_t r = 0; r < rows; ++r) DECODE(w_at(a, row + r) + at, tile + r * k_tile_k, n);
-        multiply_tile(a, tile, row, rows, begin, n, group);
+        multiply_tile<k_tile_k>(a, tile, row, rows, begin, n, group);
+      }
+    }
+  }
+}
+
+/// A piece of k of all rows meets a few tokens at a time, whose squares are added while they are there.
+template <void (*DECODE)(const std::byte*, float*, std::int64_t), std::uint64_t BLOCK, std::uint64_t BLOCK_BYTES>
+void gemm_squares(const GemmArgs& a) {
+  alignas(64) float tile[k_gate_rows * k_gate_k];
+  for (std::int64_t begin = 0; begin < a.k; begin += k_gate_k) {
+    const std::int64_t n = lesser(k_gate_k, a.k - begin);
+    const std::uint64_t at = static_cast<std::uint64_t>(begin) / BLOCK * BLOCK_BYTES;
+    for (std::int64_t row = 0; row < a.rows; row += k_gate_rows) {
+      const std::int64_t rows = lesser(k_gate_rows, a.rows - row);
+      for (std::int64_t r = 0; r < rows; ++r) DECODE(w_at(a, row + r) + at, tile + r * k_gate_k, n);
+      for (std::int64_t t = 0; t < a.tokens; t += k_tile_tokens) {
+        const TokenRange some{t, lesser<std::int64_t>(k_tile_tokens, a.tokens - t)};
+        for (std::int64_t i = t; i < t + some.tokens && row == 0; ++i) {
+          float* y = y_at(a, i) + a.rows;
+          *y = (begin == 0 ? 0.0f : *y) + sum_squares(x_at(a, i) + begin, n);
+        }
+        multiply_tile<k_gate_k>(a, tile, row, rows, begin, n, some);
       }
     }
   }
 }
 
 template <class Plain> void gemm_plain(const GemmArgs& a) {
+#ifdef SCF_HAS_TILES
+  if (plain_tiles_takes(Plain::dtype, a)) return plain_tiles(Plain::dtype, a);
+#endif
   if (a.tokens != 1) return gemm_tiles<decode_plain<Plain>, 1, Plain::bytes>(a);
   const float* x = x_at(a, 0);
   float* y = y_at(a, 0);
@@ -266,12 +295,16 @@ template <class Fmt> void gemm_act(const GemmArgs& a) {
 template <class Fmt> void gemm_many(const GemmArgs& a) { PanelProduct<void>::multiply(Fmt::dtype, a); }
 
 template <class Plain> constexpr Format plain_format() {
-  return {Plain::dtype, decode_plain<Plain>, gemm_plain<Plain>, Act::none, nullptr, Act::none, nullptr};
+  return {Plain::dtype,      decode_plain<Plain>,
+          gemm_plain<Plain>, gemm_squares<decode_plain<Plain>, 1, Plain::bytes>,
+          Act::none,         nullptr,
+          Act::none,         nullptr};
 }
 template <class Blocks> constexpr Format block_format() {
   return {Blocks::dtype,
           decode_blocks<Blocks>,
           gemm_tiles<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>,
+          gemm_squares<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>,
           Blocks::act,
           gemm_act<Blocks>,
           PanelProduct<void>::exists ? Act::q8_k : Blocks::act,
@@ -288,5 +321,10 @@ const Format formats[] = {
 const std::int64_t n_formats = sizeof formats / sizeof formats[0];
 
 std::uint64_t many_scratch(std::int64_t tokens) { return PanelProduct<void>::scratch(tokens); }
+#ifdef SCF_HAS_TILES
+std::uint64_t gemm_scratch(std::int64_t tokens) { return plain_tiles_scratch(tokens); }
+#else
+std::uint64_t gemm_scratch(std::int64_t) { return 0; }
+#endif
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

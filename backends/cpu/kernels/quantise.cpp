@@ -34,17 +34,17 @@ SCF_INLINE float sum_codes(const std::byte* codes) {
 
 } // namespace
 
-void quantise(Act act, const float* x, std::int64_t k, std::byte* out) {
+void quantise(Act act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out) {
   const bool wide = act == Act::q8_k;
-  const std::uint64_t n = static_cast<std::uint64_t>(k);
-  const std::uint64_t at_scales = up_to_line(n), at_sums16 = act_layout(act, k).sums16;
-  auto* scales = reinterpret_cast<float*>(out + at_scales);
-  const std::int64_t block = wide ? 256 : 32;
-  for (std::int64_t i = 0; i < k; i += block) scales[i / block] = quantise_block(x + i, lesser(block, k - i), out + i);
+  const ActLayout layout = act_layout(act, k);
+  auto* scales = reinterpret_cast<float*>(out + layout.scales);
+  const std::int64_t block = wide ? 256 : 32, end = begin + n;
+  for (std::int64_t i = begin; i < end; i += block)
+    scales[i / block] = quantise_block(x + i - begin, lesser(block, end - i), out + i);
   if (!wide) return;
-  auto* sums16 = reinterpret_cast<float*>(out + at_sums16);
-  auto* sums32 = reinterpret_cast<float*>(out + at_sums16 + up_to_line(n / 16 * 4));
-  for (std::int64_t i = 0; i < k / 32; ++i) {
+  auto* sums16 = reinterpret_cast<float*>(out + layout.sums16);
+  auto* sums32 = reinterpret_cast<float*>(out + layout.sums32);
+  for (std::int64_t i = begin / 32; i < end / 32; ++i) {
     sums16[2 * i] = sum_codes(out + 32 * i);
     sums16[2 * i + 1] = sum_codes(out + 32 * i + 16);
     sums32[i] = sums16[2 * i] + sums16[2 * i + 1];

@@ -32,6 +32,22 @@ void add(const float* a, const float* b, float* out, std::int64_t n) {
   each(n, [&](std::int64_t i, auto part) { store(out + i, load(a + i, part) + load(b + i, part), part); });
 }
 
+/// log(1 + v) for 0 <= v <= 1 to 2 units in the last place: 2 artanh(v / (2 + v)).
+SCF_INLINE F log1p_unit(F v) {
+  const F z = v / (set1(2.0f) + v), square = z * z; // at most 1/9
+  F p = set1(1.0f / 13);
+  for (int i = 11; i > 0; i -= 2) p = fma(p, square, set1(1.0f / static_cast<float>(i)));
+  return (z + z) * p;
+}
+
+void sqrt_softplus(const float* x, float* out, std::int64_t n) {
+  each(n, [&](std::int64_t i, auto part) {
+    const F v = load(x + i, part), size = max(v, zero() - v);
+    store(out + i, max(v, zero()) + log1p_unit(exp(zero() - size)), part);
+  });
+  for (std::int64_t i = 0; i < n; ++i) out[i] = __builtin_sqrtf(out[i]);
+}
+
 void swiglu(const float* g, const float* u, float weight, float clamp, float* out, std::int64_t n) {
   const bool bounded = clamp > 1e-6f;
   const F high = set1(bounded ? clamp : __builtin_inff()), low = set1(bounded ? -clamp : -__builtin_inff());
@@ -61,7 +77,36 @@ void from_half(const std::byte* x, float* out, std::int64_t n) {
   store(out + i, load_f16(tail), Part{static_cast<int>(n - i)});
 }
 
+namespace {
+
+/// As many streams out as in: all of a column at once, so that `out` may be `s`.
+template <int N> void mix_streams(const MixArgs& args) {
+  each(args.n, [&](std::int64_t i, auto part) {
+    F in[N];
+    for (int r = 0; r < N; ++r) in[r] = load(args.s + r * args.stride + i, part);
+    const F y = args.y != nullptr ? load(args.y + i, part) : zero();
+    for (int c = 0; c < N; ++c) {
+      F acc = zero();
+      for (int r = 0; r < N; ++r) acc = fma(set1(args.a[r * N + c]), in[r], acc);
+      if (args.y != nullptr) acc = fma(set1(args.post[c]), y, acc);
+      store(args.out + c * args.stride + i, acc, part);
+    }
+  });
+}
+
+} // namespace
+
 void mix(const MixArgs& args) {
+  if (args.from == args.to) switch (args.from) {
+    case 1: return mix_streams<1>(args);
+    case 2: return mix_streams<2>(args);
+    case 3: return mix_streams<3>(args);
+    case 4: return mix_streams<4>(args);
+    case 5: return mix_streams<5>(args);
+    case 6: return mix_streams<6>(args);
+    case 7: return mix_streams<7>(args);
+    case 8: return mix_streams<8>(args);
+    }
   for (std::int64_t c = 0; c < args.to; ++c) {
     float* out = args.out + c * args.stride;
     each(args.n, [&](std::int64_t i, auto part) {

@@ -34,17 +34,21 @@ template <int S> SCF_INLINE void swap_all(U16 (&v)[16]) {
   for (int i = 0; i < 16; ++i)
     if ((i & S) == 0) swap_blocks<S>(v[i], v[i + S]);
 }
-/// out[c][r] = row(r)[c] in words of four bytes; rows of `out` lie 64 bytes apart.
-template <class Row> SCF_INLINE void transpose_words(Row row, void* out) {
-  U16 v[16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) v[i] = load_as<U16>(row(i));
+/// out[c][r] = v[r][c] in words of four bytes; rows of `out` lie 64 bytes apart.
+SCF_INLINE void transpose_vectors(U16 (&v)[16], void* out) {
   swap_all<8>(v);
   swap_all<4>(v);
   swap_all<2>(v);
   swap_all<1>(v);
 #pragma GCC unroll 16
   for (int i = 0; i < 16; ++i) store_as(static_cast<std::byte*>(out) + 64 * i, v[i]);
+}
+/// The same of what row(r) points at.
+template <class Row> SCF_INLINE void transpose_words(Row row, void* out) {
+  U16 v[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) v[i] = load_as<U16>(row(i));
+  transpose_vectors(v, out);
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

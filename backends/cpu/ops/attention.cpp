@@ -177,6 +177,8 @@ public:
       : OpKernel(isa), view_(node), scale_(static_cast<float>(node.attr_float("scale", 1.0))),
         scratch_(isa.attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), node.in(0).cols())) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return scratch_ * workers; }
+  bool in_place() const override { return true; }
+  std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &q = call.input(0), &k = call.input(1);
     const Batch batch(call.input(6), call.input(7));
@@ -185,15 +187,14 @@ public:
     // Pieces of work: some heads of one token, so many that all workers have some.
     const std::int64_t wanted = (worker.count() + batch.tokens - 1) / std::max<std::int64_t>(1, batch.tokens);
     const std::int64_t groups = std::clamp<std::int64_t>(wanted, (heads + k_attend_heads - 1) / k_attend_heads, heads);
-    // In turns, because later tokens see more rows.
-    for (std::int64_t i = worker.index(); i < batch.tokens * groups; i += worker.count()) {
-      const std::int64_t t = i / groups;
+    sdk::take_pieces(call.tickets[0], batch.tokens * groups, [&](std::int64_t i) {
+      const std::int64_t t = batch.tokens - 1 - i / groups; // late tokens see more rows
       const Range h = part_of(heads, 1, i % groups, groups);
       const View::Rows rows = view_.of(t, batch, k, ring, optional(call, 3), optional(call, 4));
       isa_.attend({q.f32() + (t * heads + h.begin) * dim, call.input(5).f32() + h.begin,
                    call.output(0).f32() + (t * heads + h.begin) * dim, h.end - h.begin, dim, scale_, rows.segment,
                    rows.n, call.scratch.data() + scratch_ * worker.index(), ring.half()});
-    }
+    });
     worker.barrier(); // the ring is read until here
     write_ring(isa_, k, ring, batch, worker);
   }

@@ -43,6 +43,7 @@ private:
 class Add final : public OpKernel {
 public:
   Add(const Isa& isa, const NodeView&) : OpKernel(isa) {}
+  bool in_place() const override { return true; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const sdk::Range mine = worker.share(call.output(0).elems(), k_cell);
     isa_.add(call.input(0).f32() + mine.begin, call.input(1).f32() + mine.begin, call.output(0).f32() + mine.begin,
@@ -99,17 +100,11 @@ public:
   SqrtSoftplus(const Isa& isa, const NodeView&) : OpKernel(isa) {}
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const sdk::Range mine = worker.share(call.output(0).elems(), 16);
-    for (std::int64_t i = mine.begin; i < mine.end; ++i)
-      call.output(0).f32()[i] = sqrt_softplus(call.input(0).f32()[i]);
+    isa_.sqrt_softplus(call.input(0).f32() + mine.begin, call.output(0).f32() + mine.begin, mine.end - mine.begin);
   }
 };
 
 } // namespace
-
-float sqrt_softplus(float x) {
-  const float soft = x > 20.0f ? x : x < -20.0f ? std::exp(x) : std::log1p(std::exp(x));
-  return std::sqrt(soft);
-}
 
 Claim claim_gather_rows(const NodeView& node) {
   return node.in(0).value->dtype == SCF_DTYPE_I32 ? Claim::ok() : with_weights(node, {0});

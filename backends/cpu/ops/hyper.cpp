@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t k_streams = 8; // most streams
 constexpr std::int64_t k_cell = 512;  // columns of one piece of work
-constexpr std::int64_t k_batch = 12;  // tokens whose gates a worker computes together
+constexpr std::int64_t k_batch = 48;  // tokens whose gates a worker computes together
 
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
@@ -127,7 +127,8 @@ public:
 
 class HcPost final : public OpKernel {
 public:
-  HcPost(const Isa& isa, const NodeView&) : OpKernel(isa) {}
+  HcPost(const Isa& isa, const NodeView& node) : OpKernel(isa), few_(node.in(0).dim(1) <= k_streams) {}
+  bool in_place() const override { return few_; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &s = call.input(0), &y = call.input(1), &post = call.input(2), &comb = call.input(3);
     const Streams streams{s.dim(1), s.dim(1), s.dim(2)};
@@ -137,6 +138,9 @@ public:
                   post.f32() + t * streams.n, call.output(0).f32() + t * token, cols);
     });
   }
+
+private:
+  bool few_;
 };
 
 /// fn . s * rms(s) for all tokens, the part that hc_pre and hc_head share. Few tokens: the length n·E is split over the
@@ -181,20 +185,22 @@ public:
 private:
   void product(const float* s, std::int64_t tokens, Range length, const Tensor& fn, float* out) const {
     const std::int64_t n = length.end - length.begin;
-    for (std::int64_t t = 0; t < tokens; ++t) {
-      out[t * (rows() + 1) + rows()] = isa_.sum_squares(s + t * gemm_.k() + length.begin, n);
-      if (n == 0) std::fill_n(out + t * (rows() + 1), rows(), 0.0f);
+    if (n == 0) {
+      std::fill_n(out, tokens * (rows() + 1), 0.0f);
+      return;
     }
-    if (n == 0) return;
     GemmArgs args{};
     args.w = fn.row(0) + row_bytes(fn.dtype, static_cast<std::uint64_t>(length.begin));
     args.rows = rows();
     args.k = n;
+    args.x = reinterpret_cast<const std::byte*>(s + length.begin);
+    args.x_stride = static_cast<std::uint64_t>(gemm_.k()) * sizeof(float);
     args.tokens = tokens;
     args.y = out;
     args.y_stride = rows() + 1;
-    gemm_.run(args, {reinterpret_cast<const std::byte*>(s + length.begin),
-                     static_cast<std::uint64_t>(gemm_.k()) * sizeof(float)});
+    if (tokens > 1) return gemm_.run_squares(args);
+    gemm_.run(args, {args.x, args.x_stride}); // reads the weights at once into registers
+    out[rows()] = isa_.sum_squares(s + length.begin, n);
   }
   void normalise(float* m, float squares) const {
     const float scale = 1.0f / std::sqrt(squares / static_cast<float>(gemm_.k()) + eps_);

@@ -114,13 +114,15 @@ private:
 class IndexSelect final : public OpKernel {
 public:
   IndexSelect(const Isa& isa, const NodeView& node)
-      : OpKernel(isa), query_(isa, node.in(2), false), head_weights_(isa, node.in(3), false), rotary_(node),
-        round_(isa, node, RoundTrip::Kind::index), heads_(node.attr_int("heads", 1)), dim_(query_.n() / heads_),
-        ratio_(node.attr_int("ratio", 4)), max_tokens_(node.in(0).dim(0)), max_rows_(node.in(4).dim(1)),
+      : OpKernel(isa), query_(isa, node.in(2), false), head_weights_(isa, node.in(3), false), low_(isa, query_),
+        x_(isa, head_weights_), rotary_(node), round_(isa, node, RoundTrip::Kind::index),
+        heads_(node.attr_int("heads", 1)), dim_(query_.n() / heads_), ratio_(node.attr_int("ratio", 4)),
+        max_tokens_(node.in(0).dim(0)), max_rows_(node.in(4).dim(1)),
         scale_(static_cast<float>(1.0 / std::sqrt(static_cast<double>(heads_ * dim_)))) {}
 
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return parts(nullptr, workers).bytes; }
 
+  std::uint32_t tickets() const override { return 3; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Batch batch(call.input(5), call.input(6));
     const State cache(call.input(4));
@@ -132,11 +134,12 @@ public:
     const Parts p = parts(call.scratch.data(), worker.count());
     project(call, batch, p, worker);
     const std::int64_t at_once = worker.count(), place = worker.index();
-    if (needy >= k_many * at_once) { // in turns, because later tokens see more rows
-      for (std::int64_t t = place; t < batch.tokens; t += at_once) {
+    if (needy >= k_many * at_once) {
+      sdk::take_pieces(call.tickets[2], batch.tokens, [&](std::int64_t i) {
+        const std::int64_t t = batch.tokens - 1 - i; // late tokens see more rows
         score(batch, cache, k, t, {0, cache.rows()}, p, place);
         choose(call, batch, cache, k, t, p, place);
-      }
+      });
       return;
     }
     for (std::int64_t first = 0; first < batch.tokens; first += at_once) {
@@ -156,6 +159,7 @@ private:
   struct Parts {
     float *query, *weights, *scores;
     std::uint32_t* orders;
+    std::byte* own; // of the products
     std::uint64_t bytes;
   };
   Parts parts(std::byte* base, std::uint32_t workers) const {
@@ -166,6 +170,7 @@ private:
     const auto at_once = static_cast<std::uint64_t>(std::min<std::int64_t>(workers, max_tokens_));
     p.scores = carve.take<float>(at_once * static_cast<std::uint64_t>(max_rows_));
     p.orders = carve.take<std::uint32_t>(at_once * static_cast<std::uint64_t>(max_rows_));
+    p.own = carve.take<std::byte>(low_.bytes(max_tokens_, workers));
     p.bytes = carve.used();
     return p;
   }
@@ -182,13 +187,14 @@ private:
   }
 
   void project(const KernelCall& call, const Batch& batch, const Parts& p, const Worker& worker) const {
-    const auto as_rows = [](const Tensor& x) {
-      return Activations{reinterpret_cast<const std::byte*>(x.data), x.row_stride()};
-    };
-    const std::int64_t n = heads_ * dim_;
-    query_.multiply(call.input(2), 0, as_rows(call.input(0)), rectangle(worker, n, batch.tokens), p.query, n);
-    head_weights_.multiply(call.input(3), 0, as_rows(call.input(1)), rectangle(worker, heads_, batch.tokens), p.weights,
-                           heads_);
+    const std::int64_t tokens = batch.tokens, n = heads_ * dim_;
+    const Activations low = low_.prepare(call.input(0).f32(), tokens, tokens, p.own, worker);
+    const Activations x = x_.prepare(call.input(1).f32(), tokens, tokens, p.own, worker); // one product after the other
+    query_.each_part(worker, tokens, call.tickets[0],
+                     [&](const Block2& part) { query_.multiply(call.input(2), 0, low, part, p.query, n); });
+    head_weights_.each_part(worker, tokens, call.tickets[1], [&](const Block2& part) {
+      head_weights_.multiply(call.input(3), 0, x, part, p.weights, heads_);
+    });
     worker.barrier();
     const Range mine = worker.share(batch.tokens * heads_);
     Rotary::Turn turn;
@@ -217,6 +223,7 @@ private:
   }
 
   Gemm query_, head_weights_;
+  Quantiser low_, x_;
   Rotary rotary_;
   RoundTrip round_;
   std::int64_t heads_, dim_, ratio_, max_tokens_, max_rows_;

@@ -14,11 +14,13 @@ public:
   Matmul(const Isa& isa, const NodeView& node)
       : OpKernel(isa), gemm_(isa, node.in(1), act8(node)), quantiser_(isa, gemm_), max_rows_(node.in(0).rows()) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return quantiser_.bytes(max_rows_, workers); }
+  std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor& x = call.input(0);
     const std::int64_t tokens = x.rows(), n = gemm_.n();
     const Activations rows = quantiser_.prepare(x.f32(), tokens, tokens, call.scratch.data(), worker);
-    gemm_.multiply(call.input(1), 0, rows, rectangle(worker, n, tokens), call.output(0).f32(), n);
+    gemm_.each_part(worker, tokens, call.tickets[0],
+                    [&](const Block2& part) { gemm_.multiply(call.input(1), 0, rows, part, call.output(0).f32(), n); });
   }
 
 private:
@@ -36,10 +38,14 @@ public:
   std::uint64_t scratch_bytes(std::int64_t max_tokens, std::uint32_t workers) const {
     return quantiser_.bytes(max_tokens * groups_, workers);
   }
-  void run(const float* x, std::int64_t tokens, const Tensor& w, float* out, std::byte* scratch,
-           const Worker& worker) const {
+  void run(const float* x, std::int64_t tokens, const Tensor& w, float* out, std::byte* scratch, const Worker& worker,
+           sdk::Ticket& ticket) const {
     const Activations all = quantiser_.prepare(x, tokens * groups_, tokens, scratch, worker);
-    const Block2 mine = rectangle(worker, gemm_.n(), tokens);
+    gemm_.each_part(worker, tokens, ticket, [&](const Block2& part) { multiply(all, part, w, out); });
+  }
+
+private:
+  void multiply(const Activations& all, const Block2& mine, const Tensor& w, float* out) const {
     const std::int64_t per_group = gemm_.n() / groups_;
     for (std::int64_t row = mine.rows.begin; row < mine.rows.end;) {
       const std::int64_t group = row / per_group, end = std::min(mine.rows.end, (group + 1) * per_group);
@@ -50,7 +56,6 @@ public:
     }
   }
 
-private:
   Gemm gemm_;
   Quantiser quantiser_;
   std::int64_t groups_;
@@ -64,9 +69,10 @@ public:
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return grouped_.scratch_bytes(max_tokens_, workers);
   }
+  std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     grouped_.run(call.input(0).f32(), call.input(0).dim(0), call.input(1), call.output(0).f32(), call.scratch.data(),
-                 worker);
+                 worker, call.tickets[0]);
   }
 
 private:
@@ -82,13 +88,16 @@ public:
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return parts(nullptr, max_tokens_, workers).bytes;
   }
+  std::uint32_t tickets() const override { return 2; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0);
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
-    low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker);
+    low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker, call.tickets[0]);
     worker.barrier();
     const Activations rows = quantiser_.prepare(p.low, tokens, tokens, p.low_codes, worker);
-    up_.multiply(call.input(2), 0, rows, rectangle(worker, up_.n(), tokens), call.output(0).f32(), up_.n());
+    up_.each_part(worker, tokens, call.tickets[1], [&](const Block2& part) {
+      up_.multiply(call.input(2), 0, rows, part, call.output(0).f32(), up_.n());
+    });
   }
 
 private:
@@ -150,22 +159,26 @@ public:
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return parts(nullptr, max_tokens_, workers).bytes;
   }
+  std::uint32_t tickets() const override { return 2; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0), f = gate_.n();
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
     const float* x = call.input(0).f32();
     const Activations xg = x_gate_.prepare(x, tokens, tokens, p.x_gate, worker);
     const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
-    const Block2 mine = rectangle(worker, f, tokens);
-    gate_.multiply(call.input(1), 0, xg, mine, p.gate, f);
-    up_.multiply(call.input(2), 0, xu, mine, p.up, f);
-    for (std::int64_t t = mine.tokens.begin; t < mine.tokens.end; ++t) {
-      float* g = p.gate + t * f + mine.rows.begin;
-      isa_.swiglu(g, p.up + t * f + mine.rows.begin, 1.0f, clamp_, g, mine.rows.end - mine.rows.begin);
-    }
+    gate_.each_part(worker, tokens, call.tickets[0], [&](const Block2& part) {
+      gate_.multiply(call.input(1), 0, xg, part, p.gate, f);
+      up_.multiply(call.input(2), 0, xu, part, p.up, f);
+      for (std::int64_t t = part.tokens.begin; t < part.tokens.end; ++t) {
+        float* g = p.gate + t * f + part.rows.begin;
+        isa_.swiglu(g, p.up + t * f + part.rows.begin, 1.0f, clamp_, g, part.rows.end - part.rows.begin);
+      }
+    });
     worker.barrier();
     const Activations mid = x_down_.prepare(p.gate, tokens, tokens, p.mid, worker);
-    down_.multiply(call.input(3), 0, mid, rectangle(worker, down_.n(), tokens), call.output(0).f32(), down_.n());
+    down_.each_part(worker, tokens, call.tickets[1], [&](const Block2& part) {
+      down_.multiply(call.input(3), 0, mid, part, call.output(0).f32(), down_.n());
+    });
   }
 
 private:

@@ -1,8 +1,8 @@
 // moe_experts: all experts of all tokens as one list of work.
 //
 // Pairs (token, slot) are sorted by expert, so that a weight row is read once for all tokens that want it. Rows of all
-// experts lie on one line, as long as their cost, which is divided over the workers: whatever the routing, all have as
-// much to do. The slots of a token are added in slot order.
+// experts lie on one line, as long as their cost, which is cut into pieces that the workers take one by one: whatever
+// the routing, all have as much to do. The slots of a token are added in slot order.
 #include "gemm.hpp"
 #include "op_kernel.hpp"
 
@@ -12,6 +12,10 @@ namespace {
 constexpr std::int64_t k_few_pairs = 64;        // up to here every worker sorts for itself
 constexpr std::int64_t k_few_rows = 256;        // of the down product that a worker then does at once
 constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at once when there are more pairs
+constexpr std::int64_t k_grain = 32;            // rows of an expert that stay together
+constexpr std::int64_t k_part = 256;            // rows of gate and up that are quantised together
+constexpr std::int64_t k_own_floats = 1 << 16;  // of gate, and of up, that fit a second-level cache with what made them
+constexpr std::int64_t k_pieces = 6, k_few_pieces = 2; // that the work is cut into, per worker
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
 struct Sorted {
@@ -30,6 +34,9 @@ public:
     return parts(nullptr, max_tokens_, workers).bytes;
   }
 
+  std::uint32_t tickets() const override { // of the gate and up products, then of each slab of the down product
+    return 1 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
+  }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0), pairs = tokens * slots_;
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
@@ -37,10 +44,18 @@ public:
     const float* x = call.input(0).f32();
     const Activations xg = x_gate_.prepare(x, tokens, tokens, p.x_gate, worker);
     const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
-    gate_and_up(call, sorted, xg, xu, p, worker);
-    worker.barrier();
-    const Activations mid = x_down_.prepare(p.gate, pairs, tokens, p.mid, worker);
-    down(call, sorted, mid, tokens, p, worker);
+    const Inputs inputs{call, sorted, xg, xu, p};
+    if (in_parts(tokens)) {
+      const Activations mid = x_down_.empty(pairs, p.mid, worker);
+      gate_and_up(inputs, worker, [&](std::int64_t e, Range rows) { expert_to_codes(inputs, e, rows, mid, worker); });
+      worker.barrier();
+      down(call, sorted, mid, tokens, p, worker);
+    } else {
+      gate_and_up(inputs, worker, [&](std::int64_t e, Range rows) { expert_to_floats(inputs, e, rows); });
+      worker.barrier();
+      const Activations mid = x_down_.prepare(p.gate, pairs, tokens, p.mid, worker);
+      down(call, sorted, mid, tokens, p, worker);
+    }
   }
 
 private:
@@ -51,9 +66,18 @@ private:
     std::uint64_t bytes;
   };
 
+  struct Inputs {
+    const KernelCall& call;
+    const Sorted& sorted;
+    const Activations &gate, &up;
+    const Parts& parts;
+  };
+
   static bool act8(const NodeView& node) { return node.attr_int("act8") != 0; }
   std::uint64_t sort_ints(std::int64_t pairs) const { return static_cast<std::uint64_t>(experts_ + 1 + 2 * pairs); }
   static bool few(std::int64_t pairs) { return pairs <= k_few_pairs; }
+  /// Whether what goes into the down product is quantised where it is computed, 256 columns at a time.
+  bool in_parts(std::int64_t tokens) const { return !few(tokens * slots_) && x_down_.fills(tokens); }
   /// Rows of the down product that all workers do at once when there are many pairs.
   std::int64_t slab_rows() const {
     const std::int64_t n = down_.n(), fit = std::max(k_row_grain, k_slab_floats / (max_tokens_ * slots_));
@@ -71,8 +95,12 @@ private:
     Parts p{};
     const std::uint64_t own = sort_ints(std::min(pairs, k_few_pairs)) * workers;
     p.sort = carve.take<std::int32_t>(std::max(own, sort_ints(pairs)));
-    p.gate = carve.take<float>(static_cast<std::uint64_t>(pairs * gate_.n()));
-    p.up = carve.take<float>(static_cast<std::uint64_t>(pairs * up_.n()));
+    // All pairs at once where they are few, else of one expert for each worker.
+    const std::int64_t floats =
+        in_parts(tokens) ? std::max(std::max(k_few_pairs, k_few_tokens * slots_) * gate_.n(), tokens * k_part * workers)
+                         : pairs * gate_.n();
+    p.gate = carve.take<float>(static_cast<std::uint64_t>(floats));
+    p.up = carve.take<float>(static_cast<std::uint64_t>(floats));
     p.slots = carve.take<float>(slot_floats(workers));
     p.x_gate = carve.take<std::byte>(x_gate_.bytes(tokens, workers));
     p.x_up = carve.take<std::byte>(x_up_.bytes(tokens, workers));
@@ -103,56 +131,99 @@ private:
       }
   }
 
-  /// What 16 rows of an expert with so many tokens cost: products of up to 8 tokens take them one by one, larger ones
-  /// by 16.
-  static std::int64_t cost_of(std::int64_t tokens) { return tokens <= 8 ? 2 + tokens : 4 + (tokens + 15) / 16 * 6; }
+  /// Rows of each expert, in blocks that stay together.
+  struct Rows {
+    std::int64_t n, grain;
+    std::int64_t blocks() const { return (n + grain - 1) / grain; }
+  };
+  /// What a block of an expert with so many tokens costs: products of up to 8 tokens take them one by one, larger ones
+  /// by 16, after an unpacking that costs as much as two of these.
+  static std::int64_t cost_of(std::int64_t tokens) {
+    return tokens <= k_few_tokens ? 9 + 3 * tokens : 24 + (tokens + 15) / 16 * 12;
+  }
 
-  /// body(expert, rows) for this worker's part of rows [0, n) of every expert in use.
-  template <class Body> void share_rows(const Sorted& s, std::int64_t n, const Worker& worker, Body body) const {
-    const std::int64_t blocks = (n + k_row_grain - 1) / k_row_grain;
+  /// body(expert, rows) for the rows of every expert in use, in pieces taken by ticket.
+  template <class Body>
+  void share_rows(const Sorted& s, Rows rows, const Worker& worker, sdk::Ticket& ticket, Body body) const {
     std::int64_t total = 0;
     for (std::int64_t e = 0; e < experts_; ++e)
-      if (s.begin[e + 1] > s.begin[e]) total += blocks * cost_of(s.begin[e + 1] - s.begin[e]);
-    const Range mine = worker.share(total);
+      if (s.begin[e + 1] > s.begin[e]) total += rows.blocks() * cost_of(s.begin[e + 1] - s.begin[e]);
+    const std::int64_t per_worker = few(s.begin[experts_]) ? k_few_pieces : k_pieces;
+    const std::int64_t pieces = worker.count() == 1 ? 1 : worker.count() * per_worker;
+    sdk::take_pieces(ticket, pieces, [&](std::int64_t i) {
+      rows_of(s, rows, {total * i / pieces, total * (i + 1) / pieces}, body);
+    });
+  }
+  /// The part of the line within [piece.begin, piece.end).
+  template <class Body> void rows_of(const Sorted& s, Rows all, Range piece, Body& body) const {
+    const std::int64_t blocks = all.blocks();
     std::int64_t start = 0;
-    for (std::int64_t e = 0; e < experts_ && start < mine.end; ++e) {
+    for (std::int64_t e = 0; e < experts_ && start < piece.end; ++e) {
       const std::int64_t count = s.begin[e + 1] - s.begin[e], cost = cost_of(count);
       if (count == 0) continue;
-      // Blocks whose first unit of cost lies in `mine`.
+      // Blocks whose first unit of cost lies in the piece.
       const auto first_from = [&](std::int64_t at) {
         return std::clamp<std::int64_t>((at - start + cost - 1) / cost, 0, blocks);
       };
-      const std::int64_t begin = mine.begin > start ? first_from(mine.begin) : 0, end = first_from(mine.end);
-      const Range rows{std::min(n, begin * k_row_grain), std::min(n, end * k_row_grain)};
+      const std::int64_t begin = piece.begin > start ? first_from(piece.begin) : 0, end = first_from(piece.end);
+      const Range rows{std::min(all.n, begin * all.grain), std::min(all.n, end * all.grain)};
       if (rows.begin < rows.end) body(e, rows);
       start += blocks * cost;
     }
   }
 
-  void gate_and_up(const KernelCall& call, const Sorted& s, const Activations& xg, const Activations& xu,
-                   const Parts& p, const Worker& worker) const {
-    share_rows(s, gate_.n(), worker, [&](std::int64_t e, Range rows) { expert_rows(call, e, rows, s, xg, xu, p); });
+  template <class Body> void gate_and_up(const Inputs& in, const Worker& worker, Body body) const {
+    const std::int64_t grain = in_parts(in.call.input(0).dim(0)) ? k_part : k_grain;
+    share_rows(in.sorted, {gate_.n(), grain}, worker, in.call.tickets[0], body);
   }
-
-  void expert_rows(const KernelCall& call, std::int64_t e, Range rows, const Sorted& s, const Activations& xg,
-                   const Activations& xu, const Parts& p) const {
-    const std::int64_t f = gate_.n(), first = s.begin[e], count = s.begin[e + 1] - first;
+  /// Both products for rows of expert e: row i of y.gate and y.up, or that of pair i, is the i-th pair's.
+  struct Products {
+    float *gate, *up;
+    std::int64_t stride;
+    const std::int32_t* rows; // nullptr: in order
+  };
+  void multiply(const Inputs& in, std::int64_t e, Range rows, const Products& y) const {
+    const std::int64_t first = in.sorted.begin[e];
     GemmArgs args{};
     args.rows = rows.end - rows.begin;
-    args.tokens = count;
-    args.x_row = s.token + first;
-    args.y_row = s.pair + first;
-    args.y_stride = f;
-    args.w = call.input(3).row(e * f + rows.begin);
-    args.y = p.gate + rows.begin;
-    gate_.run(args, xg);
-    args.w = call.input(4).row(e * f + rows.begin);
-    args.y = p.up + rows.begin;
-    up_.run(args, xu);
-    const float* weights = call.input(2).f32();
-    for (std::int64_t i = first; i < first + count; ++i) {
-      float* g = p.gate + s.pair[i] * f + rows.begin;
-      isa_.swiglu(g, p.up + s.pair[i] * f + rows.begin, weights[s.pair[i]], clamp_, g, args.rows);
+    args.tokens = in.sorted.begin[e + 1] - first;
+    args.x_row = in.sorted.token + first;
+    args.y_row = y.rows;
+    args.y_stride = y.stride;
+    args.w = in.call.input(3).row(e * gate_.n() + rows.begin);
+    args.y = y.gate;
+    gate_.run(args, in.gate);
+    args.w = in.call.input(4).row(e * up_.n() + rows.begin);
+    args.y = y.up;
+    up_.run(args, in.up);
+  }
+  void expert_to_floats(const Inputs& in, std::int64_t e, Range rows) const {
+    const Sorted& s = in.sorted;
+    const std::int64_t f = gate_.n(), first = s.begin[e];
+    multiply(in, e, rows, {in.parts.gate + rows.begin, in.parts.up + rows.begin, f, s.pair + first});
+    const float* weights = in.call.input(2).f32();
+    for (std::int64_t i = first; i < s.begin[e + 1]; ++i) {
+      float* g = in.parts.gate + s.pair[i] * f + rows.begin;
+      isa_.swiglu(g, in.parts.up + s.pair[i] * f + rows.begin, weights[s.pair[i]], clamp_, g, rows.end - rows.begin);
+    }
+  }
+  void expert_to_codes(const Inputs& in, std::int64_t e, Range all, const Activations& mid,
+                       const Worker& worker) const {
+    const Sorted& s = in.sorted;
+    const std::int64_t own = max_tokens_ * k_part * worker.index();
+    const float* weights = in.call.input(2).f32();
+    const std::int64_t count = s.begin[e + 1] - s.begin[e];
+    const std::int64_t step =
+        std::max<std::int64_t>(1, std::min(k_own_floats, max_tokens_ * k_part) / (count * k_part)) * k_part;
+    for (std::int64_t row = all.begin; row < all.end; row += step) {
+      const Range rows{row, std::min(row + step, all.end)};
+      multiply(in, e, rows, {in.parts.gate + own, in.parts.up + own, step, nullptr});
+      for (std::int64_t i = s.begin[e]; i < s.begin[e + 1]; ++i) {
+        const std::int64_t at = own + (i - s.begin[e]) * step;
+        float* g = in.parts.gate + at;
+        isa_.swiglu(g, in.parts.up + at, weights[s.pair[i]], clamp_, g, rows.end - rows.begin);
+        x_down_.fill(mid, s.pair[i], rows, g);
+      }
     }
   }
 
@@ -195,9 +266,10 @@ private:
     }
     const std::int64_t step = slab_rows();
     const Range mine = worker.share(tokens);
+    sdk::Ticket* ticket = call.tickets;
     for (std::int64_t row = 0; row < n; row += step) {
       const Range slab{row, std::min(row + step, n)};
-      share_rows(s, slab.end - row, worker, [&](std::int64_t e, Range rows) {
+      share_rows(s, {slab.end - row, k_grain}, worker, *++ticket, [&](std::int64_t e, Range rows) {
         down_rows(call, s, mid, e, {row + rows.begin, row + rows.end}, row, p.slots, step);
       });
       worker.barrier();

@@ -10,6 +10,7 @@ namespace {
 class RmsNorm final : public OpKernel {
 public:
   RmsNorm(const Isa& isa, const NodeView& node) : OpKernel(isa), eps_(static_cast<float>(node.attr_float("eps"))) {}
+  bool in_place() const override { return true; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     // The rows are those of the output: `heads` and `flatten` only name the same elements anew.
     const Tensor& out = call.output(0);
@@ -27,6 +28,7 @@ private:
 class RopeTail final : public OpKernel {
 public:
   RopeTail(const Isa& isa, const NodeView& node) : OpKernel(isa), rotary_(node) {}
+  bool in_place() const override { return true; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor& out = call.output(0);
     const std::int32_t* pos = call.input(1).i32();
@@ -48,6 +50,7 @@ private:
 template <RoundTrip::Kind KIND> class Rounding final : public OpKernel {
 public:
   Rounding(const Isa& isa, const NodeView& node) : OpKernel(isa), round_(isa, node, KIND) {}
+  bool in_place() const override { return true; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &x = call.input(0), &out = call.output(0);
     const Range mine = worker.share(out.rows());

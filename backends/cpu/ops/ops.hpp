@@ -56,8 +56,6 @@ namespace seacliff::cpu {
 SCF_CPU_OPS(SCF_CPU_DECLARE_OP)
 #undef SCF_CPU_DECLARE_OP
 
-/// sqrt(log(1 + e^x)), without overflow.
-float sqrt_softplus(float x);
 /// (x * scale) * w with scale = 1 / sqrt(mean of squares + eps); `w` may be nullptr.
 void rms_norm_row(const Isa& isa, const float* x, const float* w, float eps, float* out, std::int64_t n);
 

@@ -60,30 +60,41 @@ private:
 class Route final : public OpKernel {
 public:
   Route(const Isa& isa, const NodeView& node)
-      : OpKernel(isa), gemm_(isa, node.in(1), false), scale_(static_cast<float>(node.attr_float("scale", 1.0))),
-        max_tokens_(node.in(0).dim(0)) {}
-  std::uint64_t scratch_bytes(std::uint32_t) const override {
-    return static_cast<std::uint64_t>(max_tokens_ * gemm_.n()) * sizeof(float);
-  }
+      : OpKernel(isa), gemm_(isa, node.in(1), false), quantiser_(isa, gemm_),
+        scale_(static_cast<float>(node.attr_float("scale", 1.0))), max_tokens_(node.in(0).dim(0)) {}
+  std::uint64_t scratch_bytes(std::uint32_t workers) const override { return parts(nullptr, workers).bytes; }
+  std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor& x = call.input(0);
     const std::int64_t tokens = x.rows(), n = gemm_.n();
-    auto* prob = reinterpret_cast<float*>(call.scratch.data());
-    const Activations rows{reinterpret_cast<const std::byte*>(x.data), x.row_stride()};
-    gemm_.multiply(call.input(1), 0, rows, rectangle(worker, n, tokens), prob, n);
+    const Parts p = parts(call.scratch.data(), worker.count());
+    const Activations rows = quantiser_.prepare(x.f32(), tokens, tokens, p.own, worker);
+    gemm_.each_part(worker, tokens, call.tickets[0],
+                    [&](const Block2& part) { gemm_.multiply(call.input(1), 0, rows, part, p.prob, n); });
     worker.barrier();
     const Range mine = worker.share(tokens);
-    for (std::int64_t t = mine.begin; t < mine.end; ++t) choose(call, t, prob + t * n);
+    for (std::int64_t t = mine.begin; t < mine.end; ++t) choose(call, t, p.prob + t * n);
   }
 
 private:
+  struct Parts {
+    float* prob;
+    std::byte* own;
+    std::uint64_t bytes;
+  };
+  Parts parts(std::byte* base, std::uint32_t workers) const {
+    Carve carve(base);
+    auto* prob = carve.take<float>(static_cast<std::uint64_t>(max_tokens_ * gemm_.n()));
+    auto* own = carve.take<std::byte>(quantiser_.bytes(max_tokens_, workers));
+    return {prob, own, carve.used()};
+  }
   static const Tensor* optional(const KernelCall& call, std::size_t i) {
     return call.in.size() > i && call.input(i) ? &call.input(i) : nullptr;
   }
   void choose(const KernelCall& call, std::int64_t t, float* prob) const {
     const std::int64_t n = gemm_.n(), k = call.output(0).cols();
     std::int32_t* ids = call.output(0).i32() + t * k;
-    for (std::int64_t i = 0; i < n; ++i) prob[i] = sqrt_softplus(prob[i]);
+    isa_.sqrt_softplus(prob, prob, n);
     if (const Tensor* table = optional(call, 3)) {
       const std::int64_t token = call.input(4).i32()[t];
       const bool known = token >= 0 && token < table->dim(0);
@@ -96,6 +107,7 @@ private:
   }
 
   Gemm gemm_;
+  Quantiser quantiser_;
   float scale_;
   std::int64_t max_tokens_;
 };

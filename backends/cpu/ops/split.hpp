@@ -32,6 +32,36 @@ inline Block2 rectangle(const sdk::Worker& worker, std::int64_t n, std::int64_t 
   return {part_of(n, k_row_grain, i % row_parts, row_parts), part_of(tokens, 1, i / row_parts, token_parts)};
 }
 
+/// An [n rows] x [tokens] product in pieces of blocks of 32 rows and of 32 tokens, for products that prepare both
+/// operands anew for each piece.
+struct Pieces {
+  static constexpr std::int64_t grain = 32;
+  std::int64_t n, tokens, row_parts, token_parts;
+
+  std::int64_t count() const { return row_parts * token_parts; }
+  Block2 piece(std::int64_t i) const {
+    return {part_of(n, grain, i % row_parts, row_parts), part_of(tokens, grain, i / row_parts, token_parts)};
+  }
+};
+
+/// As near to squares as `most` pieces allow. What a row or a token costs beside the product itself, in elements of it,
+/// is the tile registers'; others ask for less.
+inline Pieces squares(std::int64_t most, std::int64_t n, std::int64_t tokens) {
+  constexpr std::int64_t per_row = 75, per_token = 34;
+  const auto largest = [](std::int64_t of, std::int64_t parts) {
+    return ((of + Pieces::grain - 1) / Pieces::grain + parts - 1) / parts * Pieces::grain;
+  };
+  std::int64_t best = 0, row_parts = 1;
+  for (std::int64_t p = 1; p <= most; ++p) {
+    const std::int64_t rows = largest(n, p), some = largest(tokens, most / p);
+    const std::int64_t cost = rows * some + per_row * rows + per_token * some;
+    if (p > 1 && cost >= best) continue;
+    best = cost;
+    row_parts = p;
+  }
+  return {n, tokens, row_parts, most / row_parts};
+}
+
 /// body(row, columns) over this worker's share of a [rows, cols] matrix cut into cells of `grain` columns.
 template <class Body>
 void each_cell(const sdk::Worker& worker, std::int64_t rows, std::int64_t cols, std::int64_t grain, Body body) {

@@ -1,5 +1,6 @@
 // Every op of the reference kernels on a device whose memory is not the host's. Options say how its memory is:
 //   mappable N     1: device memory can be mapped; else copies are the only way
+//   pinned N       1: no memory can be mapped; host memory is imported to copy from and to
 //   max_alloc N    bytes of the largest buffer
 //   max_binding N  bytes of the largest value
 //   bind_align N   what offsets of slices must be multiples of
@@ -28,6 +29,7 @@ constexpr OptionSpec k_options[] = {
     {"unified", "1: it computes in host memory"},
     {"import_align", "of imported pointers and lengths"},
     {"claim", "slow or preferred"},
+    {"pinned", "1: only imports are seen by both sides"},
 };
 
 class Far final : public KernelPlugin {
@@ -50,6 +52,11 @@ public:
     host_ = host_heap();
     host_.id = 1;
     host_.import_kinds = 0;
+    if (number("pinned") != 0) {
+      host_.flags = 0;
+      own_.import_kinds = SCF_IMPORT_HOST_POINTER;
+      own_.import_align = 4096;
+    }
     unified_ = number("unified") != 0;
     if (unified_) {
       own_.kind = SCF_HEAP_HOST;

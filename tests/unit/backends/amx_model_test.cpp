@@ -26,9 +26,10 @@ template <auto MAKE> std::unique_ptr<sdk::Kernel> make_modelled(const sdk::NodeV
 }
 #define MODELLED(op)                                                                                                   \
   sdk::KernelEntry { #op, claim_##op, make_modelled < make_##op> }
-const auto k_modelled = std::to_array<sdk::KernelEntry>(
-    {MODELLED(matmul), MODELLED(matmul_grouped), MODELLED(attn_out_grouped), MODELLED(moe_experts),
-     MODELLED(shared_expert), MODELLED(attention_mixed), MODELLED(index_score), MODELLED(index_select)});
+const auto k_modelled =
+    std::to_array<sdk::KernelEntry>({MODELLED(matmul), MODELLED(matmul_grouped), MODELLED(attn_out_grouped),
+                                     MODELLED(moe_experts), MODELLED(shared_expert), MODELLED(attention_mixed),
+                                     MODELLED(index_score), MODELLED(index_select), MODELLED(route)});
 
 void expect_as_reference(const sdk::KernelEntry& kernel, const ops::Case& test, std::uint32_t workers) {
   const ops::Outputs expected = ops::run_kernel(*reference::find_kernel(kernel.op), test, 2);

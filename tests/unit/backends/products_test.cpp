@@ -1,7 +1,8 @@
 // The products with quantised activations of every instruction set that this machine runs (and of `amx` on a model of
 // its tiles), on shapes that a register tile does not divide: those of few tokens against the set `scalar`, those of
-// many against sums in double, within what one byte per weight may round away. A new format or set is picked up by
-// itself; to add a shape, add it to k_shapes or k_many.
+// many against sums in double, within what one byte per weight may round away; and those of many tokens with f32
+// activations and weights in f32, f16 or bf16. A new format or set is picked up by itself; to add a shape, add it to
+// k_shapes, k_many or k_plain.
 #include "backends/cpu/isa_list.hpp"
 
 #include <fmt/format.h>
@@ -73,7 +74,7 @@ struct Problem {
 };
 
 /// Token t reads activation row tokens-1-t and writes there.
-std::vector<float> solve(const Isa& isa, const Format& format, const Problem& p, bool many) {
+std::vector<float> solve(const Problem& p, void (*product)(const GemmArgs&), std::uint64_t scratch_bytes) {
   std::vector<float> y(static_cast<std::size_t>(p.y_stride * (p.tokens + 1)), -1.0f);
   std::vector<std::int32_t> reversed;
   for (std::int64_t t = p.tokens; t > 0; --t) reversed.push_back(static_cast<std::int32_t>(t - 1));
@@ -88,10 +89,13 @@ std::vector<float> solve(const Isa& isa, const Format& format, const Problem& p,
   args.y = y.data();
   args.y_stride = p.y_stride;
   args.x_row = args.y_row = reversed.data();
-  const std::unique_ptr<Line[]> scratch(new Line[isa.many_scratch(p.tokens) / sizeof(Line)]);
-  args.scratch = reinterpret_cast<std::byte*>(scratch.get());
-  (many ? format.gemm_many : format.gemm_act)(args);
+  const std::unique_ptr<Line[]> scratch(new Line[scratch_bytes / sizeof(Line)]);
+  if (scratch_bytes != 0) args.scratch = reinterpret_cast<std::byte*>(scratch.get());
+  product(args);
   return y;
+}
+std::vector<float> solve(const Isa& isa, const Format& format, const Problem& p, bool many) {
+  return solve(p, many ? format.gemm_many : format.gemm_act, isa.many_scratch(p.tokens));
 }
 
 enum class Codes { ordinary, extreme };
@@ -111,7 +115,7 @@ Problem make_problem(DType dtype, Act act, const Shape& shape, std::int64_t toke
   for (std::int64_t t = 0; t < tokens; ++t) {
     std::vector<float> row(static_cast<std::size_t>(p.k));
     for (float& v : row) v = codes == Codes::ordinary ? normal(random) : random() % 2 != 0 ? 1.0f : -1.0f;
-    plain.quantise(act, row.data(), p.k, p.x.data() + p.x_stride * static_cast<std::uint64_t>(t));
+    plain.quantise(act, row.data(), 0, p.k, p.k, p.x.data() + p.x_stride * static_cast<std::uint64_t>(t));
   }
   return p;
 }
@@ -231,6 +235,107 @@ TEST(Products, OfManyTokensKeepWhatIsNoNumberToItsToken) {
       for (std::int64_t r = 0; r < p.rows; ++r)
         ASSERT_EQ(std::isnan(got[static_cast<std::size_t>(t * p.y_stride + r)]), t == 3) << isa.name << " token " << t;
   });
+}
+
+// ---- f32 activations, plain weights ---------------------------------------------------------------------------------
+
+struct Plain {
+  std::int64_t rows, k, tokens;
+};
+// k: less than a step of tiles, odd, more than a chunk. Tokens: too few for tiles, parts of a block, more than a group.
+constexpr Plain k_plain[] = {{35, 61, 17}, {33, 17, 40}, {5, 300, 9}, {130, 520, 33}, {7, 256, 530}, {300, 32, 20}};
+
+/// `short_weights`: no more digits than bf16 has, whatever the format.
+Problem make_plain(DType dtype, const Plain& shape, bool short_weights, std::mt19937& random) {
+  Problem p{shape.rows,
+            shape.k,
+            shape.tokens,
+            shape.rows + 3,
+            row_bytes(dtype, static_cast<std::uint64_t>(shape.k)),
+            static_cast<std::uint64_t>(shape.k) * sizeof(float),
+            {},
+            {}};
+  std::normal_distribution<float> normal;
+  const auto rows = static_cast<std::size_t>(p.rows);
+  p.w.resize(p.w_stride * rows);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(p.rows * p.k); ++i) {
+    float v = 0.1f * normal(random);
+    std::uint32_t bits;
+    std::memcpy(&bits, &v, sizeof bits);
+    if (short_weights) bits &= 0xffff0000u;
+    std::memcpy(&v, &bits, sizeof v);
+    if (dtype == DType::f32) {
+      std::memcpy(p.w.data() + 4 * i, &bits, 4);
+    } else if (dtype == DType::bf16) {
+      std::memcpy(p.w.data() + 2 * i, reinterpret_cast<const std::byte*>(&bits) + 2, 2);
+    } else {
+      find_isa("scalar")->to_half(&v, p.w.data() + 2 * i, 1);
+    }
+  }
+  p.x.resize(p.x_stride * static_cast<std::size_t>(p.tokens));
+  for (std::size_t i = 0; i < p.x.size(); i += sizeof(float)) {
+    const float v = normal(random);
+    std::memcpy(p.x.data() + i, &v, sizeof v);
+  }
+  return p;
+}
+
+void compare_plain(const Isa& isa, const Format& format, const Plain& shape, bool short_weights, bool with_scratch,
+                   std::mt19937& random) {
+  const Problem p = make_plain(format.dtype, shape, short_weights, random);
+  const std::uint64_t scratch = with_scratch ? isa.gemm_scratch(p.tokens) : 0;
+  const std::vector<float> got = solve(p, format.gemm, scratch);
+  const std::string what =
+      fmt::format("{} {}, {} rows, k {}, {} tokens", isa.name, dtype_info(format.dtype).name, p.rows, p.k, p.tokens);
+  std::vector<float> w(static_cast<std::size_t>(p.k)), x(w.size());
+  double error = 0, size = 0;
+  for (std::int64_t r = 0; r < p.rows; ++r) {
+    find_isa("scalar")
+        ->find(format.dtype)
+        ->decode(p.w.data() + p.w_stride * static_cast<std::uint64_t>(r), w.data(), p.k);
+    for (std::int64_t t = 0; t < p.tokens; ++t) {
+      std::memcpy(x.data(), p.x.data() + p.x_stride * static_cast<std::uint64_t>(t), p.x_stride);
+      double sum = 0, all = 0;
+      for (std::size_t i = 0; i < w.size(); ++i) {
+        sum += static_cast<double>(w[i]) * x[i];
+        all += std::fabs(static_cast<double>(w[i]) * x[i]);
+      }
+      const double y = got[static_cast<std::size_t>(t * p.y_stride + r)];
+      ASSERT_NEAR(y, sum, 3.1e-5 * all) << what << ", row " << r << ", token " << t; // two parts of 16 bits each
+      error += (y - sum) * (y - sum);
+      size += sum * sum;
+    }
+  }
+  EXPECT_LT(std::sqrt(error / size), 1e-5) << what;
+  for (std::int64_t t = 0; t <= p.tokens; ++t)
+    for (std::int64_t r = t < p.tokens ? p.rows : 0; r < p.y_stride; ++r)
+      ASSERT_EQ(got[static_cast<std::size_t>(t * p.y_stride + r)], -1.0f) << what;
+  EXPECT_EQ(got, solve(p, format.gemm, scratch)) << what;
+}
+
+TEST(Products, OfManyTokensWithPlainWeightsKeepSixteenBits) {
+  std::mt19937 random(23);
+  for (const Isa* isa : sets())
+    for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
+      for (const Plain& shape : k_plain) {
+        compare_plain(*isa, *isa->find(dtype), shape, false, true, random);
+        compare_plain(*isa, *isa->find(dtype), shape, true, true, random);
+        compare_plain(*isa, *isa->find(dtype), shape, false, false, random);
+      }
+}
+
+TEST(Products, WithPlainWeightsKeepWhatIsNoNumberToItsToken) {
+  std::mt19937 random(24);
+  for (const Isa* isa : sets())
+    for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
+      for (const std::uint32_t bits : {0x7fc00000u, 0x7fffffffu, 0xff800001u}) {
+        Problem p = make_plain(dtype, {21, 300, 20}, false, random);
+        std::memcpy(p.x.data() + 3 * p.x_stride + 4 * 77, &bits, sizeof bits);
+        const std::vector<float> got = solve(p, isa->find(dtype)->gemm, isa->gemm_scratch(p.tokens));
+        for (std::int64_t t = 0; t < p.tokens; ++t)
+          for (std::int64_t r = 0; r < p.rows; ++r)
+            ASSERT_EQ(std::isnan(got[static_cast<std::size_t>(t * p.y_stride + r)]), t == 3) << isa->name << " " << t;
+      }
 }
 
 } // namespace

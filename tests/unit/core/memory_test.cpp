@@ -46,6 +46,18 @@ TEST(HostBuffer, NormalPagesToo) {
   EXPECT_TRUE(all_zero(buffer));
 }
 
+TEST(HostBuffer, BeginsAtTheAlignmentAskedFor) {
+  using Fill = HostBuffer::Fill;
+  using Pages = HostBuffer::Pages;
+  for (const std::uint64_t align : {std::uint64_t{1}, k_page, 16 * k_page})
+    for (const std::uint64_t size : {std::uint64_t{1}, k_page + 1, 5 * mib}) {
+      const HostBuffer buffer(size, "a test", Fill::none, Pages::normal, align);
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % align, 0u) << size << " at " << align;
+      EXPECT_EQ(buffer.size(), size);
+    }
+  EXPECT_THROW(HostBuffer(64, "a test", Fill::none, Pages::normal, 48), Error);
+}
+
 TEST(HostBuffer, EmptyIsFine) {
   const HostBuffer none, zero(0, "nothing");
   EXPECT_TRUE(none.empty());

@@ -95,6 +95,49 @@ TEST_P(ToyTest, RunsAChainAndSharesItsScratch) {
   EXPECT_THAT(std::vector<float>(out, out + n), Each(5.0f + length));
 }
 
+TEST_P(ToyTest, ResultsTakeTheMemoryOfWhatNobodyNeeds) {
+  constexpr std::int64_t n = 1000;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {n}), out = builder_.value(SCF_ROLE_OUTPUT, {n});
+  auto last = builder_.value(SCF_ROLE_TEMP, {n});
+  builder_.node("scale", {in}, {last}, {{"factor", 1}}); // an input is never written
+  for (int i = 0; i < 10; ++i) {
+    const auto next = builder_.value(SCF_ROLE_TEMP, {n});
+    builder_.node("scale", {last}, {next}, {{"factor", 2}});
+    last = next;
+  }
+  builder_.node("scale", {last}, {out}, {{"factor", 3}});
+  const auto program = compile();
+  ASSERT_EQ(program->requirements().needs.size(), 1u);
+  EXPECT_EQ(program->requirements().needs[0].bytes, sdk::align_up(n * 4, 64));
+  EXPECT_EQ(program->requirements().barriers, 11u);
+  bench_.give(in, n, 1);
+  const float* result = bench_.give(out, n);
+  const Exec exec = bench_.instantiate(program, {});
+  bench_.step(exec, {}, {in, out});
+  EXPECT_THAT(std::vector<float>(result, result + n), Each(3072.0f));
+}
+
+TEST_P(ToyTest, WhatIsNeededLaterIsNotOverwritten) {
+  constexpr std::int64_t n = 1000;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {n}), out = builder_.value(SCF_ROLE_OUTPUT, {n});
+  const auto kept = builder_.value(SCF_ROLE_TEMP, {n}), doubled = builder_.value(SCF_ROLE_TEMP, {n}),
+             sum = builder_.value(SCF_ROLE_TEMP, {n}), over = builder_.value(SCF_ROLE_TEMP, {n});
+  builder_.node("scale", {in}, {kept}, {{"factor", 5}});
+  builder_.node("scale", {kept}, {doubled}, {{"factor", 2}}); // kept is read again
+  builder_.node("add", {kept, doubled}, {sum});
+  builder_.node("scale", {kept}, {over}, {{"factor", 10}}); // and now no more: the sum must be there first
+  builder_.node("add", {sum, over}, {out});
+  const auto program = compile();
+  EXPECT_EQ(program->requirements().barriers, 4u);
+  ASSERT_EQ(program->requirements().needs.size(), 1u);
+  EXPECT_EQ(program->requirements().needs[0].bytes, 3 * sdk::align_up(n * 4, 64));
+  bench_.give(in, n, 1);
+  const float* result = bench_.give(out, n);
+  const Exec exec = bench_.instantiate(program, {});
+  bench_.step(exec, {}, {in, out});
+  EXPECT_THAT(std::vector<float>(result, result + n), Each(65.0f));
+}
+
 TEST_P(ToyTest, IndependentNodesNeedNoBarrier) {
   const auto in = builder_.value(SCF_ROLE_INPUT, {64});
   const auto left = builder_.value(SCF_ROLE_TEMP, {64}), right = builder_.value(SCF_ROLE_TEMP, {64});

@@ -19,6 +19,7 @@ struct ToyAdd final : sdk::Kernel {
 /// y = x * factor
 struct ToyScale final : sdk::Kernel {
   explicit ToyScale(float f) : factor(f) {}
+  bool in_place() const override { return true; }
   void run(const sdk::KernelCall& call, const sdk::Worker& worker) const noexcept override {
     const sdk::Range part = worker.share(call.output(0).elems());
     for (std::int64_t i = part.begin; i < part.end; ++i) call.output(0).f32()[i] = call.input(0).f32()[i] * factor;

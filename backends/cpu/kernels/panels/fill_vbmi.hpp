@@ -1,5 +1,5 @@
 // Panels from IQ2_XXS by VBMI and GFNI: two super-blocks at a time. The j-th weights of all 64 groups are picked from
-// the tables of their sub-blocks (a dword each: three levels), negated by their signs, and brought in order at the end.
+// the tables of their sub-blocks (a dword each: three levels), negated by their signs, and stored as they are: ByEight.
 #pragma once
 
 #include "kernels/panels/fill_avx512.hpp"
@@ -7,8 +7,51 @@
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
+namespace {
+
+/// Bytes 0, 8, 16, ..., then 1, 9, ...
+struct Eighths {
+  std::uint8_t at[64];
+};
+constexpr Eighths eighths() {
+  Eighths e{};
+  for (unsigned i = 0; i < 64; ++i) e.at[i] = static_cast<std::uint8_t>(i % 8 * 8 + i / 8);
+  return e;
+}
+alignas(64) constexpr Eighths k_eighths = eighths();
+
+/// What makes 43 times the largest scale, 2 * s + 1, 127.
+struct Shares {
+  float of[16];
+};
+constexpr Shares shares() {
+  Shares all{};
+  for (int s = 0; s < 16; ++s) all.of[s] = 127.0f / 43.0f / static_cast<float>(2 * s + 1);
+  return all;
+}
+alignas(64) constexpr Shares k_shares = shares();
+
+} // namespace
+
+/// First every eighth of 256 elements from 0 on, then every eighth from 1 on, ...
+struct ByEight {
+  SCF_INLINE void arrange(const std::byte* codes, int, U16 (&pieces)[4][k_tile], int t) {
+    Z v[4]; // of 64 neighbours, eight by eight
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) v[i] = _mm512_permutexvar_epi8(load_z(k_eighths.at), load_z(codes + 64 * i));
+    const Z a = _mm512_shuffle_i64x2(v[0], v[1], 0x44), b = _mm512_shuffle_i64x2(v[2], v[3], 0x44); // elements 0 to 3
+    const Z c = _mm512_shuffle_i64x2(v[0], v[1], 0xee), d = _mm512_shuffle_i64x2(v[2], v[3], 0xee); // and 4 to 7
+    const Z first = _mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13), second = _mm512_setr_epi64(2, 6, 10, 14, 3, 7, 11, 15);
+    pieces[0][t] = (U16)_mm512_permutex2var_epi64(a, first, b);
+    pieces[1][t] = (U16)_mm512_permutex2var_epi64(a, second, b);
+    pieces[2][t] = (U16)_mm512_permutex2var_epi64(c, first, d);
+    pieces[3][t] = (U16)_mm512_permutex2var_epi64(c, second, d);
+  }
+};
+
 template <> struct OwnFill<FormatIQ2_XXS> {
   static constexpr bool exists = true;
+  using Order = ByEight;
   SCF_INLINE void row(Panel& panel, int r, const blocks::IQ2_XXS* block, int n, std::uint32_t flip) {
     int u = 0;
     for (; u + 2 <= n / 256; u += 2) two<true>(panel, r, u, block + u, flip);
@@ -32,7 +75,7 @@ private:
     top = _mm512_max_epu32(top, _mm512_permutex_epi64(top, 0x4e));
     const F odd = _mm512_setr_ps(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31); // 2 * scale + 1
     const F largest = _mm512_permutexvar_ps(top, odd);
-    const F unit = _mm512_permutexvar_ps(bits.scales, odd) * _mm512_div_ps(set1(127.0f / 43), largest);
+    const F unit = _mm512_permutexvar_ps(bits.scales, odd) * _mm512_permutexvar_ps(top, load(k_shares.of));
     const Z tables = levels(unit);
     const F scale = largest * bits.d * set1(0.125f * 43 / 127);
     panel.scale[u][r] = _mm512_cvtss_f32(scale);
@@ -53,48 +96,22 @@ private:
         v[4 * half + i] = _mm512_mask_sub_epi8(level, negative, _mm512_setzero_si512(), level);
       }
     }
-    in_order(v);
 #pragma GCC unroll 8
-    for (int i = 0; i < (WHOLE ? 8 : 4); ++i) _mm512_store_si512(panel.codes[4 * u + i][r], flipped(v[i], flip));
+    for (int j = 0; j < 8; ++j) { // half of a piece for each of the blocks
+      const auto put = [&](int block_of_two, __m256i half) {
+        std::uint8_t* piece = panel.codes[4 * (u + block_of_two) + j / 2][r];
+        _mm256_store_si256(reinterpret_cast<__m256i*>(piece + 32 * (j % 2)), half);
+      };
+      const Z out = flipped(v[j], flip);
+      put(0, _mm512_castsi512_si256(out));
+      if constexpr (WHOLE) put(1, _mm512_extracti64x4_epi64(out, 1));
+    }
   }
   /// 8, 25 and 43 units as bytes of each lane.
   SCF_INLINE Z levels(F unit) {
     const Z a = _mm512_cvtps_epi32(unit * set1(8.0f)), b = _mm512_cvtps_epi32(unit * set1(25.0f));
     const Z c = _mm512_cvtps_epi32(unit * set1(43.0f));
     return _mm512_ternarylogic_epi32(a, _mm512_slli_epi32(b, 8), _mm512_slli_epi32(c, 16), 0xfe);
-  }
-  /// From v[j] byte g = element 8g + j to 64 neighbours in a register.
-  SCF_INLINE void in_order(Z (&v)[8]) {
-    Z a[8], b[8];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) { // bytes j and j+4 ... of lane L: groups 16L to 16L+15
-      a[2 * i] = _mm512_unpacklo_epi8(v[i], v[i + 4]);
-      a[2 * i + 1] = _mm512_unpackhi_epi8(v[i], v[i + 4]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 2; ++i)
-#pragma GCC unroll 2
-      for (int h = 0; h < 2; ++h) {
-        b[4 * i + 2 * h] = _mm512_unpacklo_epi8(a[2 * i + h], a[2 * i + 4 + h]);
-        b[4 * i + 2 * h + 1] = _mm512_unpackhi_epi8(a[2 * i + h], a[2 * i + 4 + h]);
-      }
-#pragma GCC unroll 4
-    for (int h = 0; h < 4; ++h) {
-      a[2 * h] = _mm512_unpacklo_epi8(b[h], b[4 + h]);
-      a[2 * h + 1] = _mm512_unpackhi_epi8(b[h], b[4 + h]);
-    }
-    // Lane L of a[x]: groups 16L + 2x and the next; a register wants four neighbours x of one lane.
-#pragma GCC unroll 2
-    for (int i = 0; i < 2; ++i) {
-      const Z low01 = _mm512_shuffle_i64x2(a[4 * i], a[4 * i + 1], 0x44),
-              low23 = _mm512_shuffle_i64x2(a[4 * i + 2], a[4 * i + 3], 0x44);
-      const Z high01 = _mm512_shuffle_i64x2(a[4 * i], a[4 * i + 1], 0xee),
-              high23 = _mm512_shuffle_i64x2(a[4 * i + 2], a[4 * i + 3], 0xee);
-      v[i] = _mm512_shuffle_i64x2(low01, low23, 0x88);
-      v[2 + i] = _mm512_shuffle_i64x2(low01, low23, 0xdd);
-      v[4 + i] = _mm512_shuffle_i64x2(high01, high23, 0x88);
-      v[6 + i] = _mm512_shuffle_i64x2(high01, high23, 0xdd);
-    }
   }
 };
 

@@ -20,8 +20,9 @@ struct Micro {
     }
   }
 
-  /// sums[t] += panel x tiles[t], of `units` blocks of 256.
-  static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums) {
+  /// sums[t] += panel x tiles[t], of `units` blocks of 256; `first`: sums begin with this.
+  static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first) {
+    if (first) __builtin_memset(sums, 0, static_cast<std::size_t>(count) * sizeof *sums);
     int t = 0;
     for (; t + 3 <= count; t += 3)
       for (int r = 0; r < k_panel_rows; r += 4) some<4, 3>(panel, r, tiles + t, units, sums + t);

@@ -1,5 +1,5 @@
-// y = x . w of many quantised tokens. Up to 256 tokens are packed for k_chunk elements of k and meet one panel of 32
-// weight rows after the other, each unpacked once for all of them; 16 panels keep their sums until k ends.
+// y = x . w of many quantised tokens. Up to 512 tokens are packed for k_chunk elements of k and meet one panel of 32
+// weight rows after the other, each unpacked once for all of them; a block of panels keeps its sums until k ends.
 #include "kernels/panels/products.hpp"
 
 #include SCF_PANEL_SET
@@ -8,11 +8,11 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
 /// 32 rows x 16 tokens into y; what lies outside is left out.
-SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row, std::int64_t token) {
+SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row, std::int64_t token, std::int64_t end) {
   alignas(64) float by_token[2][k_tile][16];
   for (int half = 0; half < 2; ++half) transpose_words([&](int r) { return sums.sum[16 * half + r]; }, by_token[half]);
   const std::int64_t rows = lesser<std::int64_t>(k_panel_rows, a.rows - row);
-  const std::int64_t tokens = lesser<std::int64_t>(k_tile, a.tokens - token);
+  const std::int64_t tokens = lesser<std::int64_t>(k_tile, end - token);
   for (std::int64_t t = 0; t < tokens; ++t) {
     float* y = a.y + (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
     if (rows == k_panel_rows) {
@@ -23,37 +23,39 @@ SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row,
   }
 }
 
-/// Rows [row, until) for the tokens of one group.
+/// Rows [row, until) for the tokens [token, end).
 template <class Fmt>
 void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t row, std::int64_t until,
-                    std::int64_t token) {
-  const std::int64_t left = a.tokens - token;
-  const int tiles = static_cast<int>(lesser<std::int64_t>(k_group_tiles, (left + k_tile - 1) / k_tile));
-  const std::int64_t panels = (until - row + k_panel_rows - 1) / k_panel_rows;
-  __builtin_memset(scratch.sums, 0, static_cast<std::size_t>(panels * tiles) * sizeof(TileSums));
+                    std::int64_t token, std::int64_t end) {
+  const int tiles = static_cast<int>((end - token + k_tile - 1) / k_tile);
+  const bool one_chunk = a.k <= k_chunk; // then a panel's sums are written at once
   for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
     const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin)), units = (n + 255) / 256;
     for (int t = 0; t < tiles; ++t) {
-      const int count = static_cast<int>(lesser<std::int64_t>(k_tile, left - k_tile * t));
-      pack_tokens(scratch.tiles[t], a, token + k_tile * t, count, begin, n);
+      const std::int64_t first = token + k_tile * t;
+      const int count = static_cast<int>(lesser<std::int64_t>(k_tile, end - first));
+      pack_tokens<typename OwnFill<Fmt>::Order>(scratch.tiles[t], a, first, count, begin, n);
       Micro::prepare(scratch.tiles[t], units);
     }
-    for (std::int64_t p = 0; p < panels; ++p) {
-      fill_panel<Fmt>(*scratch.panel, a, row + p * k_panel_rows, begin, n, Micro::biased);
-      Micro::multiply(*scratch.panel, scratch.tiles, tiles, units, scratch.sums + p * tiles);
+    TileSums* sums = scratch.sums;
+    for (std::int64_t r = row; r < until; r += k_panel_rows) {
+      fill_panel<Fmt>(*scratch.panel, a, r, begin, n, Micro::biased);
+      Micro::multiply(*scratch.panel, scratch.tiles, tiles, units, sums, begin == 0);
+      if (begin + n == a.k)
+        for (int t = 0; t < tiles; ++t) write(sums[t], a, r, token + k_tile * t, end);
+      if (!one_chunk) sums += tiles;
     }
   }
-  for (std::int64_t p = 0; p < panels; ++p)
-    for (int t = 0; t < tiles; ++t) write(scratch.sums[p * tiles + t], a, row + p * k_panel_rows, token + k_tile * t);
 }
 
 template <class Fmt> void multiply(const GemmArgs& a) {
-  constexpr std::int64_t rows = k_block_panels * k_panel_rows, tokens = k_group_tiles * k_tile;
+  const std::int64_t tiles = group_tiles(a.tokens), tokens = tiles * k_tile;
+  const std::int64_t rows = a.k <= k_chunk ? a.rows : block_rows(tiles);
   const PanelScratch scratch = panel_scratch(a.scratch, a.tokens);
   Micro::begin();
   for (std::int64_t token = 0; token < a.tokens; token += tokens)
     for (std::int64_t row = 0; row < a.rows; row += rows)
-      multiply_block<Fmt>(a, scratch, row, lesser(a.rows, row + rows), token);
+      multiply_block<Fmt>(a, scratch, row, lesser(a.rows, row + rows), token, lesser(a.tokens, token + tokens));
   Micro::end();
 }
 

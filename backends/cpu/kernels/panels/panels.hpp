@@ -4,8 +4,11 @@
 // Weights of every format become bytes with one scale per 256 elements of a row, whatever scales and minima their own
 // sub-blocks have, so that sums stay integers for 256 elements: what that rounds away is about 1/250 of the largest of
 // 256 weights, far below what the formats themselves round away. Activations: int8 with one scale per 256 (Act::q8_k),
-// in tiles of 16 tokens in which the token is the lane and a lane holds four neighbours of k. A result is 32 rows x 16
-// tokens, and nothing is moved across lanes before the end of k.
+// in tiles of 16 tokens in which the token is the lane and a lane holds four of the panel's neighbours. A result is 32
+// rows x 16 tokens, and nothing is moved across lanes before the end of k.
+//
+// Within a block of 256 k may stand in another order, the same in panel and tile: as unpacking leaves it (Order). To
+// bring activations into it costs little, for a tile meets many panels.
 #pragma once
 
 #include "kernels/formats.hpp"
@@ -16,9 +19,10 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 inline constexpr int k_panel_rows = 32, k_tile = 16; // rows of weights, tokens
 inline constexpr int k_chunk = 1024;                 // elements of k at once: a panel fits a first-level cache
 inline constexpr int k_units = k_chunk / 256;
-inline constexpr int k_rows_ahead = 8;    // of the row that is unpacked, prefetched
-inline constexpr int k_group_tiles = 16;  // tiles packed at once: together they fit a second-level cache
-inline constexpr int k_block_panels = 16; // panels that meet them before the next chunk of k
+inline constexpr int k_rows_ahead = 8;   // of the row that is unpacked, prefetched
+inline constexpr int k_group_tiles = 32; // tiles packed at once, at most: with their sums they fit a second-level cache
+inline constexpr int k_block_sums = 256; // panels that meet them before the next chunk of k, times tiles, at most,
+inline constexpr int k_block_panels = 64; // and panels alone
 
 /// 32 rows x k_chunk weights: value = scale * code, or code - 128 where the product wants unsigned bytes.
 struct Panel {
@@ -38,18 +42,28 @@ struct TileSums {
   alignas(64) float sum[k_panel_rows][k_tile];
 };
 
-/// A worker's scratch for products of so many tokens.
+/// Tiles packed at once for products of so many tokens: as many for each group.
+SCF_INLINE std::int64_t group_tiles(std::int64_t tokens) {
+  const std::int64_t tiles = (tokens + k_tile - 1) / k_tile, groups = (tiles + k_group_tiles - 1) / k_group_tiles;
+  return (tiles + groups - 1) / groups;
+}
+/// A worker's scratch for products of so many tokens or fewer.
 struct PanelScratch {
   Panel* panel;
   TokenTile* tiles; // [tiles]
-  TileSums* sums;   // [k_block_panels][tiles]
+  TileSums* sums;   // [panels of a block][tiles]
   std::uint64_t bytes;
 };
 SCF_INLINE PanelScratch panel_scratch(std::byte* base, std::int64_t tokens) {
-  const auto tiles = static_cast<std::uint64_t>(lesser<std::int64_t>((tokens + k_tile - 1) / k_tile, k_group_tiles));
-  const std::uint64_t at_sums = sizeof(Panel) + tiles * sizeof(TokenTile);
+  const auto tiles = lesser<std::int64_t>((tokens + k_tile - 1) / k_tile, k_group_tiles);
+  const auto sums = static_cast<std::uint64_t>(lesser<std::int64_t>(k_block_sums, tiles * k_block_panels));
+  const std::uint64_t at_sums = sizeof(Panel) + static_cast<std::uint64_t>(tiles) * sizeof(TokenTile);
   return {reinterpret_cast<Panel*>(base), reinterpret_cast<TokenTile*>(base + sizeof(Panel)),
-          reinterpret_cast<TileSums*>(base + at_sums), at_sums + k_block_panels * tiles * sizeof(TileSums)};
+          reinterpret_cast<TileSums*>(base + at_sums), at_sums + sums * sizeof(TileSums)};
+}
+/// Rows of weights that meet the packed tiles before the next chunk of k.
+SCF_INLINE std::int64_t block_rows(std::int64_t tiles) {
+  return lesser<std::int64_t>(k_block_panels, k_block_sums / tiles) * k_panel_rows;
 }
 
 // ---- weights --------------------------------------------------------------------------------------------------------
@@ -146,10 +160,23 @@ SCF_INLINE float fill_unit(const typename Fmt::Block* block, int n, std::uint8_t
   return recipe.scale;
 }
 
-/// Specialised where a set fills the row of a panel from whole blocks of a format in a way of its own: n elements, a
-/// multiple of 256.
+/// Orders say how the 256 codes of a block become the four pieces of 64 in which panels have them. This one: 32 from
+/// AT[2i] and 32 from AT[2i+1] are piece i.
+template <int... AT> struct Halves {
+  /// The first `used` pieces of token t.
+  SCF_INLINE void arrange(const std::byte* codes, int used, U16 (&pieces)[4][k_tile], int t) {
+    constexpr int at[8] = {AT...};
+    for (int i = 0; i < used; ++i)
+      pieces[i][t] = (U16)join_codes(load_b(codes + at[2 * i]), load_b(codes + at[2 * i + 1]));
+  }
+};
+using PlainOrder = Halves<0, 32, 64, 96, 128, 160, 192, 224>;
+
+/// Specialised where a set fills the row of a panel from whole blocks of a format in a way, and an order, of its own: n
+/// elements, a multiple of 256.
 template <class Fmt> struct OwnFill {
   static constexpr bool exists = false;
+  using Order = PlainOrder;
   static void row(Panel&, int, const typename Fmt::Block*, int, std::uint32_t) {}
 };
 
@@ -179,22 +206,26 @@ SCF_INLINE void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, st
 
 /// n elements from `begin` of tokens [first, first + count); the tokens that a tile lacks are the first one again, and
 /// their results are not written. Beyond n, up to whole blocks of 256, all is zero.
+template <class Order>
 SCF_INLINE void pack_tokens(TokenTile& out, const GemmArgs& a, std::int64_t first, int count, std::int64_t begin,
                             int n) {
   const std::byte* row[k_tile];
   for (int t = 0; t < k_tile; ++t) {
     const std::int64_t token = first + (t < count ? t : 0);
-    row[t] = a.x + static_cast<std::uint64_t>(a.x_row != nullptr ? a.x_row[token] : token) * a.x_stride;
+    row[t] = a.x + static_cast<std::uint64_t>(a.x_row != nullptr ? a.x_row[token] : token) * a.x_stride + begin;
   }
-  const auto at = static_cast<std::uint64_t>(begin);
-  const int words = (n + 255) / 256 * 64;
-  for (int w = 0; w < n / 4; w += 16) // a row's codes are padded to whole lines
-    transpose_words([&](int t) { return row[t] + at + 4 * static_cast<std::uint64_t>(w); }, out.codes[w]);
-  __builtin_memset(out.codes[n / 4], 0, static_cast<std::size_t>(words - n / 4) * sizeof out.codes[0]);
-  const std::uint64_t scales = act_layout(Act::q8_k, a.k).scales + at / 256 * 4;
-  for (int u = 0; u < words / 64; ++u)
+  const int units = (n + 255) / 256;
+  for (int u = 0; u < units; ++u) {
+    U16 pieces[4][k_tile];
+    const int used = lesser(4, (n - 256 * u + 63) / 64); // a row's codes are padded to whole lines
+    for (int t = 0; t < k_tile; ++t) Order::arrange(row[t] + 256 * u, used, pieces, t);
+    for (int i = 0; i < used; ++i) transpose_vectors(pieces[i], out.codes[64 * u + 16 * i]);
+  }
+  __builtin_memset(out.codes[n / 4], 0, static_cast<std::size_t>(64 * units - n / 4) * sizeof out.codes[0]);
+  const std::uint64_t scales = act_layout(Act::q8_k, a.k).scales + static_cast<std::uint64_t>(begin) / 256 * 4;
+  for (int u = 0; u < units; ++u)
     for (int t = 0; t < k_tile; ++t)
-      __builtin_memcpy(&out.scale[u][t], row[t] + scales + 4 * static_cast<std::uint64_t>(u), 4);
+      __builtin_memcpy(&out.scale[u][t], row[t] - begin + scales + 4 * static_cast<std::uint64_t>(u), 4);
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

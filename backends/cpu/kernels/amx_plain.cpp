@@ -1,0 +1,224 @@
+// y = x . w of many tokens with weights in f16 or bf16, with tile registers.
+//
+// Weights are the sum of two bf16 (bf16_tiles.hpp) and lose nothing, activations keep 16 bits. high * high, low * high
+// and high * low are added; weights that are bf16 already, whatever their format, need no third product.
+//
+// Tokens are the A operand: they are packed without a shuffle, and a row of sums is a piece of a row of y. Weights are
+// transposed into the B operand, a panel of 32 rows for up to 512 tokens, whose packed elements stay in the
+// second-level cache while one panel after the other passes.
+#include "kernels/families.hpp"
+#include "kernels/simd.hpp"
+
+#ifdef SCF_HAS_TILES
+
+#include "kernels/bf16_tiles.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+namespace {
+
+constexpr std::int64_t k_chunk = 256;                   // elements of k at once: a panel fits a first-level cache
+constexpr std::int64_t k_group = 512, k_block = 128;    // tokens and rows whose sums are kept from chunk to chunk
+constexpr std::int64_t k_steps = k_chunk / k_square;    // of a chunk
+constexpr std::int64_t k_step_bytes = 4 * k_tile_bytes; // two high tiles, then two low ones
+constexpr std::int64_t k_low = 2 * k_tile_bytes;
+
+/// k_chunk elements of 32 tokens or of 32 weight rows.
+struct Packed {
+  alignas(64) std::int8_t step[k_steps][k_step_bytes];
+};
+struct Panel {
+  Packed operand;
+  bool low[k_steps]; // whether the low tiles are needed; they are only there if so
+};
+struct Tokens {
+  Packed operand;
+  bool low;
+};
+/// Tiles 0-3 one behind the other.
+struct Square {
+  alignas(64) float sum[2][2][16][16];
+};
+
+struct Room {
+  Panel* panel;
+  Tokens* tokens; // [blocks of 32 tokens of a group]
+  Square* sums;   // [blocks of 32 rows][blocks of tokens]
+  std::uint64_t bytes;
+};
+constexpr std::int64_t blocks_of(std::int64_t n) { return (n + k_square - 1) / k_square; }
+SCF_INLINE Room room_in(std::byte* base, std::int64_t tokens) {
+  const auto blocks = static_cast<std::uint64_t>(blocks_of(lesser(tokens, k_group)));
+  const std::uint64_t at_tokens = sizeof(Panel), at_sums = at_tokens + blocks * sizeof(Tokens);
+  return {reinterpret_cast<Panel*>(base), reinterpret_cast<Tokens*>(base + at_tokens),
+          reinterpret_cast<Square*>(base + at_sums), at_sums + blocks * (k_block / k_square) * sizeof(Square)};
+}
+
+/// n elements from `begin` of all of k.
+struct Chunk {
+  std::int64_t begin, n;
+  std::int64_t steps() const { return blocks_of(n); }
+};
+
+// ---- operands -------------------------------------------------------------------------------------------------------
+
+/// A step's elements of tokens [first, first + count), zeros for those that are missing.
+SCF_INLINE void pack_tokens(Tokens& out, const GemmArgs& a, std::int64_t first, std::int64_t count, const Chunk& c) {
+  U16 low{};
+  for (std::int64_t r = 0; r < k_square; ++r) {
+    const std::int64_t token = first + r, tile = r / 16 * k_tile_bytes + 64 * (r % 16);
+    const std::int64_t row = r >= count ? 0 : a.x_row != nullptr ? a.x_row[token] : token;
+    const auto* x = reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride) + c.begin;
+    for (std::int64_t s = 0; s < c.steps(); ++s) {
+      std::int8_t* to = out.operand.step[s] + tile;
+      const std::int64_t left = r >= count ? 0 : c.n - s * k_square;
+      Cut words{};
+      if (left >= k_square) {
+        words = pair(cut_near(x + s * k_square), cut_near(x + s * k_square + 16));
+      } else if (left > 0) {
+        float part[k_square] = {};
+        for (std::int64_t i = 0; i < left; ++i) part[i] = x[s * k_square + i];
+        words = pair(cut_near(part), cut_near(part + 16));
+      }
+      store_as(to, words.high);
+      store_as(to + k_low, words.low);
+      low |= words.low;
+    }
+  }
+  out.low = any(low);
+}
+
+template <bool BRAIN> SCF_INLINE Cut cut_weights(const std::byte* p) {
+  float v[16]; // nothing but a name where a vector has 16 elements
+  for (int i = 0; i < 16; i += k_lanes) store(v + i, BRAIN ? load_bf16(p + 2 * i) : load_f16(p + 2 * i));
+  return cut(v);
+}
+
+/// A step of 32 weight rows, `left` elements of it real. Returns whether the low tiles are needed, and made.
+template <bool BRAIN>
+SCF_INLINE bool pack_weights(std::int8_t* out, const std::byte* const (&row)[k_square], std::int64_t at,
+                             std::int64_t left) {
+  Cut words[k_square];
+  U16 low{};
+  for (std::int64_t r = 0; r < k_square; ++r) {
+    const std::byte* p = row[r] + 2 * at;
+    std::byte part[2 * k_square];
+    if (left < k_square) {
+      __builtin_memset(part, 0, sizeof part);
+      __builtin_memcpy(part, p, static_cast<std::size_t>(2 * left));
+      p = part;
+    }
+    words[r] = pair(cut_weights<BRAIN>(p), cut_weights<BRAIN>(p + k_square));
+    low |= words[r].low;
+  }
+  transpose_words([&](int r) { return &words[r].high; }, out);
+  transpose_words([&](int r) { return &words[16 + r].high; }, out + k_tile_bytes);
+  if (BRAIN || !any(low)) return false;
+  transpose_words([&](int r) { return &words[r].low; }, out + k_low);
+  transpose_words([&](int r) { return &words[16 + r].low; }, out + k_low + k_tile_bytes);
+  return true;
+}
+
+/// Rows [row, row + 32); from a.rows on they are the last one again, and not written later.
+template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, const Chunk& c) {
+  const std::byte* from[k_square];
+  for (std::int64_t r = 0; r < k_square; ++r)
+    from[r] = a.w + static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride;
+  for (std::int64_t s = 0; s < c.steps(); ++s) {
+    const std::int64_t at = c.begin + s * k_square;
+    // A chunk of a row is too short for the hardware to run ahead into the next panel.
+    for (const std::byte* p : from) __builtin_prefetch(p + 2 * at + k_square * static_cast<std::int64_t>(a.w_stride));
+    panel.low[s] = pack_weights<BRAIN>(panel.operand.step[s], from, at, lesser(k_square, c.n - s * k_square));
+  }
+}
+
+// ---- products -------------------------------------------------------------------------------------------------------
+
+SCF_INLINE void multiply(const Tokens& x, const Panel& w, std::int64_t steps, bool first, Square& out) {
+  if (first) {
+    zero_square();
+  } else {
+    tile_load<0>(out.sum[0][0], 64);
+    tile_load<1>(out.sum[0][1], 64);
+    tile_load<2>(out.sum[1][0], 64);
+    tile_load<3>(out.sum[1][1], 64);
+  }
+  for (std::int64_t s = 0; s < steps; ++s) {
+    const std::int8_t *tokens = x.operand.step[s], *weights = w.operand.step[s];
+    load_b(weights);
+    if (x.low) {
+      load_a(tokens + k_low);
+      add_products();
+    }
+    load_a(tokens);
+    add_products();
+    if (w.low[s]) {
+      load_b(weights + k_low);
+      add_products();
+    }
+  }
+  tile_store<0>(out.sum[0][0], 64);
+  tile_store<1>(out.sum[0][1], 64);
+  tile_store<2>(out.sum[1][0], 64);
+  tile_store<3>(out.sum[1][1], 64);
+}
+
+/// 32 tokens x 32 rows into y; what lies outside is left out.
+SCF_INLINE void write(const Square& sums, const GemmArgs& a, std::int64_t row, std::int64_t token) {
+  const std::int64_t rows = lesser(k_square, a.rows - row), tokens = lesser(k_square, a.tokens - token);
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    float* y = a.y + (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
+    for (std::int64_t r = 0; r < rows; r += 16) {
+      const float* from = sums.sum[t / 16][r / 16][t % 16];
+      if (r + 16 <= rows)
+        store_as(y + r, load_as<F16>(from));
+      else
+        for (std::int64_t i = 0; i < rows - r; ++i) y[r + i] = from[i];
+    }
+  }
+}
+
+/// Rows [row, until) for the tokens of a group.
+template <bool BRAIN>
+void multiply_block(const GemmArgs& a, const Room& room, std::int64_t row, std::int64_t until, std::int64_t token) {
+  const std::int64_t tokens = lesser(k_group, a.tokens - token), blocks = blocks_of(tokens);
+  const std::int64_t panels = blocks_of(until - row);
+  for (Chunk c{0, 0}; c.begin < a.k; c.begin += k_chunk) {
+    c.n = lesser(k_chunk, a.k - c.begin);
+    for (std::int64_t b = 0; b < blocks; ++b)
+      pack_tokens(room.tokens[b], a, token + b * k_square, lesser(k_square, tokens - b * k_square), c);
+    for (std::int64_t p = 0; p < panels; ++p) {
+      fill_panel<BRAIN>(*room.panel, a, row + p * k_square, c);
+      for (std::int64_t b = 0; b < blocks; ++b)
+        multiply(room.tokens[b], *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b]);
+    }
+  }
+  for (std::int64_t p = 0; p < panels; ++p)
+    for (std::int64_t b = 0; b < blocks; ++b)
+      write(room.sums[p * blocks + b], a, row + p * k_square, token + b * k_square);
+}
+
+template <bool BRAIN> void multiply_all(const GemmArgs& a) {
+  const Room room = room_in(a.scratch, a.tokens);
+  begin_squares();
+  for (std::int64_t token = 0; token < a.tokens; token += k_group)
+    for (std::int64_t row = 0; row < a.rows; row += k_block)
+      multiply_block<BRAIN>(a, room, row, lesser(a.rows, row + k_block), token);
+  tiles_end();
+}
+
+} // namespace
+
+std::uint64_t plain_tiles_scratch(std::int64_t tokens) { return room_in(nullptr, tokens).bytes; }
+
+bool plain_tiles_takes(DType dtype, const GemmArgs& args) {
+  constexpr std::int64_t few = 16; // tokens: fewer are not worth preparing the weights
+  return (dtype == DType::f16 || dtype == DType::bf16) && args.scratch != nullptr && args.tokens > few && args.k > 0;
+}
+
+void plain_tiles(DType dtype, const GemmArgs& args) {
+  dtype == DType::bf16 ? multiply_all<true>(args) : multiply_all<false>(args);
+}
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE
+
+#endif // SCF_HAS_TILES
