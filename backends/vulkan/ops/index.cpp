@@ -25,7 +25,7 @@ void emit_scores(Emitter& e, const Scoring& s) {
   const auto rows = u32(s.state.dim(1));
   Dispatch d;
   d.shader = "index_score";
-  d.constants = {threads, s.state.dtype() == DType::f16, u32(s.state.cols() / 4), s.selects};
+  d.constants = {threads, s.state.dtype() == DType::f16, u32(s.state.cols()), s.selects};
   d.at = {reads(s.iq), reads(s.weights), reads(s.cache), reads(s.pos), reads(s.seq), writes(s.scores)};
   d.n = {s.heads, rows, s.ratio, Emitter::word(s.scale), s.enough};
   d.groups[0] = {fixed(rows), threads};
@@ -47,9 +47,8 @@ void emit_top_rows(Emitter& e, Place scores, Place sel, Place pos, std::uint32_t
 
 sdk::Claim can_score(const sdk::NodeView& node, std::uint32_t cache) {
   const std::int64_t width = node.in(cache).cols();
-  if (width % 4 != 0 || width > k_widest)
-    return sdk::Claim::no("rows of " + std::to_string(width) + " elements are no multiple of 4 up to " +
-                          std::to_string(k_widest));
+  if (width > k_widest)
+    return sdk::Claim::no("rows of " + std::to_string(width) + " elements are wider than " + std::to_string(k_widest));
   return with_states(node, {cache});
 }
 
