@@ -9,71 +9,72 @@ layout(constant_id = 3) const uint PARTS = 1; // 1: done here, with the sink; el
 
 const uint k_heads = 4, k_rows = 8, k_widest = 512, k_threads = 256; // the workgroup's size must be this
 const uint k_columns = k_widest / k_threads;
-shared float queries[k_heads][k_widest];
-shared float rows[k_rows][k_widest];
-shared float dots[k_threads];
-shared float weights[k_heads][k_rows];
-shared float shrink[k_heads], peak[k_heads], total[k_heads];
+shared vec4 queries[k_heads][k_widest / 4];
+shared vec4 rows[k_rows][k_widest / 4];
+shared vec4 weights[k_rows]; // of all heads
+shared vec4 shrink;
+shared float peak[k_heads], total[k_heads];
 
 // at: as seen.glsl has them, then q[T,H,D], sums[T,H,parts,D+2] or o[T,H,D], sinks[H].
 void main() {
   const uint n = number(0), heads = number(6), t = gl_WorkGroupID.z, part = gl_WorkGroupID.y;
-  const uint first_head = gl_WorkGroupID.x * k_heads, thread = THREAD;
+  const uint first_head = gl_WorkGroupID.x * k_heads, thread = THREAD, fours = (n + 3u) / 4u;
   const float scale = real(7);
   const Seen seen = seen_by(t);
   const uint each = (seen.count + PARTS - 1u) / PARTS, begin = part * each, end = min(begin + each, seen.count);
 
   const uint mine = min(k_heads, heads - first_head); // heads of this workgroup
   InFloats q = InFloats(floats(at(6), (uint64_t(t) * heads + first_head) * n));
-  for (uint i = thread; i < mine * n; i += k_threads) queries[i / n][i % n] = q.v[i] * scale;
+  for (uint i = thread; i < k_heads * 4u * fours; i += k_threads) {
+    const uint h = i / (4u * fours), d = i % (4u * fours);
+    queries[h][d / 4u][d % 4u] = h < mine && d < n ? q.v[h * n + d] * scale : 0.0;
+  }
   if (thread < k_heads) {
     peak[thread] = -INFINITE;
     total[thread] = 0.0;
   }
-  float mixed[k_heads][k_columns];
-  [[unroll]] for (uint h = 0; h < k_heads; ++h)
-    [[unroll]] for (uint c = 0; c < k_columns; ++c) mixed[h][c] = 0.0;
+  vec4 mixed[k_columns]; // of all heads
+  [[unroll]] for (uint c = 0; c < k_columns; ++c) mixed[c] = vec4(0.0);
 
   for (uint at_row = begin; at_row < end; at_row += k_rows) {
     const uint here = min(k_rows, end - at_row);
     barrier();
-    for (uint i = thread; i < here * n; i += k_threads) rows[i / n][i % n] = seen_element(seen, t, at_row + i / n, i % n);
-    barrier();
-    // Eight threads for each pair of head and row.
-    const uint pair = thread / 8u, h = pair / k_rows, r = pair % k_rows;
-    float sum = 0.0;
-    if (h < mine && r < here)
-      for (uint d = thread % 8u; d < n; d += 8u) sum += queries[h][d] * rows[r][d];
-    dots[thread] = sum;
-    barrier();
-    if (thread < k_heads * k_rows) {
-      float score = 0.0;
-      [[unroll]] for (uint i = 0; i < 8; ++i) score += dots[thread * 8u + i];
-      weights[thread / k_rows][thread % k_rows] = score;
+    for (uint i = thread; i < here * 4u * fours; i += k_threads) {
+      const uint r = i / (4u * fours), d = i % (4u * fours);
+      rows[r][d / 4u][d % 4u] = d < n ? seen_element(seen, t, at_row + r, d) : 0.0;
     }
     barrier();
-    if (thread < mine) {
-      float most = peak[thread], sum_here = 0.0;
-      for (uint i = 0; i < here; ++i) most = max(most, weights[thread][i]);
-      shrink[thread] = exp(peak[thread] - most);
-      for (uint i = 0; i < here; ++i) {
-        const float e = exp(weights[thread][i] - most);
-        weights[thread][i] = e;
-        sum_here += e;
+    // A subgroup has one row and all heads.
+    for (uint r = gl_SubgroupID; r < here; r += gl_NumSubgroups) {
+      vec4 sums = vec4(0.0);
+      for (uint i = gl_SubgroupInvocationID; i < fours; i += gl_SubgroupSize) {
+        const vec4 row = rows[r][i];
+        [[unroll]] for (uint h = 0; h < k_heads; ++h) sums[h] += dot(queries[h][i], row);
       }
-      total[thread] = total[thread] * shrink[thread] + sum_here;
+      sums = subgroupAdd(sums);
+      if (gl_SubgroupInvocationID == 0) weights[r] = sums;
+    }
+    barrier();
+    if (thread < k_heads) {
+      float most = peak[thread], sum = 0.0;
+      for (uint r = 0; r < here; ++r) most = max(most, weights[r][thread]);
+      const float less = exp(peak[thread] - most);
+      for (uint r = 0; r < here; ++r) {
+        const float e = exp(weights[r][thread] - most);
+        weights[r][thread] = e;
+        sum += e;
+      }
+      total[thread] = total[thread] * less + sum;
       peak[thread] = most;
+      shrink[thread] = less;
     }
     barrier();
     [[unroll]] for (uint c = 0; c < k_columns; ++c) {
       const uint d = c * k_threads + thread;
-      if (d >= n) break;
-      [[unroll]] for (uint g = 0; g < k_heads; ++g)
-        if (g < mine) {
-          float m = mixed[g][c] * shrink[g];
-          for (uint i = 0; i < here; ++i) m += weights[g][i] * rows[i][d];
-          mixed[g][c] = m;
-        }
+      if (d < n) {
+        mixed[c] *= shrink;
+        for (uint r = 0; r < here; ++r) mixed[c] += weights[r] * rows[r][d / 4u][d % 4u];
+      }
     }
   }
   barrier();
@@ -84,11 +85,11 @@ void main() {
       const float gain = exp(peak[g] - most) / (total[g] * exp(peak[g] - most) + exp(sink - most));
       Floats o = Floats(floats(at(7), pair * n));
       [[unroll]] for (uint c = 0; c < k_columns; ++c)
-        if (c * k_threads + thread < n) o.v[c * k_threads + thread] = mixed[g][c] * gain;
+        if (c * k_threads + thread < n) o.v[c * k_threads + thread] = mixed[c][g] * gain;
     } else {
       Floats sums = Floats(floats(at(7), (pair * PARTS + part) * (n + 2u)));
       [[unroll]] for (uint c = 0; c < k_columns; ++c)
-        if (c * k_threads + thread < n) sums.v[c * k_threads + thread] = mixed[g][c];
+        if (c * k_threads + thread < n) sums.v[c * k_threads + thread] = mixed[c][g];
       if (thread == 0) {
         sums.v[n] = peak[g];
         sums.v[n + 1u] = total[g];
