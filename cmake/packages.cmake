@@ -18,6 +18,7 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # Depends is what the binaries are linked with, as dpkg-shlibdeps finds it
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME seacliff)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS libvulkan1) # the vulkan backend looks for it at run time
 set(CPACK_DEBIAN_SDK_PACKAGE_NAME seacliff-sdk)
 set(CPACK_DEBIAN_SDK_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_SDK_PACKAGE_SUGGESTS "g++, cmake (>= 3.25)")

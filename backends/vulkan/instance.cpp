@@ -42,6 +42,16 @@ bool has_layer(const Driver& driver) {
                      [](const VkLayerProperties& layer) { return std::strcmp(layer.layerName, k_layer) == 0; });
 }
 
+/// Stands in the list where there is no device, and says why.
+Adapter nothing_here(const std::string& why) {
+  Adapter adapter;
+  adapter.desc.id = "none";
+  adapter.desc.name = "no device";
+  adapter.desc.kind = SCF_DEVICE_GPU;
+  adapter.desc.reason_unusable = why;
+  return adapter;
+}
+
 } // namespace
 
 Settings read_settings(const scf_kv* pairs, std::uint32_t count) {
@@ -106,8 +116,9 @@ void Instance::start() {
     find_adapters();
   } catch (const sdk::Failure& failure) {
     if (settings_.validation) throw; // asked for, so its lack is no detail
-    log(SCF_LOG_INFO, "no device: " + failure.message());
+    adapters_ = {nothing_here(failure.message())};
   }
+  if (adapters_.empty()) adapters_ = {nothing_here("no driver of this machine offers Vulkan")};
 }
 
 void Instance::create() {
@@ -135,7 +146,11 @@ void Instance::create() {
     info.ppEnabledExtensionNames = extensions;
     info.pNext = &messenger;
   }
-  check(driver_->vkCreateInstance(&info, nullptr, &handle_), "vkCreateInstance");
+  const VkResult made = driver_->vkCreateInstance(&info, nullptr, &handle_);
+  if (made == VK_ERROR_INCOMPATIBLE_DRIVER)
+    throw sdk::Failure(SCF_UNAVAILABLE, "no driver of this machine offers Vulkan",
+                       {{"mend", std::string("install the driver of the GPU")}});
+  check(made, "vkCreateInstance");
   vk_.load(*driver_, handle_);
   if (settings_.validation)
     check(vk_.vkCreateDebugUtilsMessengerEXT(handle_, &messenger, nullptr, &messenger_),

@@ -62,8 +62,8 @@ public:
 
   const scf_host* host() const { return &host_; }
   const Settings& settings() const { return settings_; }
-  /// For listing: `physical` may be null. Empty when there is no Vulkan here, which is logged. Throws Failure when
-  /// asked for validation that is not there.
+  /// For listing: `physical` may be null. Never empty: without Vulkan there is one that cannot be used and says why.
+  /// Throws Failure when asked for validation that is not there.
   std::span<const Adapter> described();
   /// The adapter of this id, ready to be opened; nullptr: there is none.
   const Adapter* find(std::string_view id);
