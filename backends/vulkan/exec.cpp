@@ -38,12 +38,10 @@ Exec::Exec(Program& program, const scf_bindings& bindings)
   slots_ = std::make_unique<Buffer>(device_, k_host_heap, k_slots * program.step().bytes, 0);
   block_ = std::make_unique<Buffer>(device_, k_device_heap, program.step().bytes, 0);
   const std::vector<std::byte>& constants = program.recording().constants;
-  for (std::uint64_t slot = 0; slot < k_slots; ++slot) {
-    std::byte* block = slots_->mapped() + slot * program.step().bytes;
-    std::memset(block, 0, program.step().bytes);
-    std::copy(constants.begin(), constants.end(), block + program.step().constants);
-  }
-  record();
+  next_.resize(program.step().bytes);
+  std::copy(constants.begin(), constants.end(), next_.begin() + static_cast<std::ptrdiff_t>(program.step().constants));
+  record_tells();
+  recording(k_full); // most steps are like that; nothing is left for the first one
 }
 
 Exec::~Exec() {
@@ -92,39 +90,37 @@ std::uint64_t Exec::resolve(const Place& place) const {
   return bound_[place.index] + place.offset;
 }
 
-void Exec::record() {
-  const DeviceCalls& vk = device_.vk();
+void Exec::record_tells() {
   for (std::uint64_t slot = 0; slot < k_slots; ++slot) {
     VkCommandBuffer commands = tell_[slot] = pool_.make();
     begin(device_, commands);
-    full_barrier(device_, commands); // steps of a queue run in order
+    full_barrier(device_, commands); // the step before may still read its block
     const VkBufferCopy region{slots_->start() + slot * program_.step().bytes, block_->start(), program_.step().bytes};
-    vk.vkCmdCopyBuffer(commands, slots_->handle(), block_->handle(), 1, &region);
-    full_barrier(device_, commands);
+    device_.vk().vkCmdCopyBuffer(commands, slots_->handle(), block_->handle(), 1, &region);
     end(device_, commands);
   }
-  replay_ = pool_.make();
-  begin(device_, replay_);
-  record_launches(replay_, VK_NULL_HANDLE);
-  end(device_, replay_);
 }
 
-void Exec::record_times() {
-  const auto count = static_cast<std::uint32_t>(program_.launches().size() + 1);
-  times_ = make_times(device_, count);
-  timed_ = pool_.make();
-  begin(device_, timed_);
-  device_.vk().vkCmdResetQueryPool(timed_, times_, 0, count);
-  record_launches(timed_, times_);
-  end(device_, timed_);
+VkCommandBuffer Exec::recording(Kind kind) {
+  VkCommandBuffer& commands = recordings_[kind];
+  if (commands != VK_NULL_HANDLE) return commands;
+  const auto stamps = static_cast<std::uint32_t>(program_.launches().size() + 1);
+  if (kind >= k_full_timed && times_ == VK_NULL_HANDLE) times_ = make_times(device_, stamps);
+  VkCommandBuffer fresh = pool_.make();
+  begin(device_, fresh);
+  if (kind >= k_full_timed) device_.vk().vkCmdResetQueryPool(fresh, times_, 0, stamps);
+  record_launches(fresh, kind);
+  end(device_, fresh);
+  return commands = fresh;
 }
 
-/// `times`: timestamps before the first launch and behind each; VK_NULL_HANDLE: none.
-void Exec::record_launches(VkCommandBuffer commands, VkQueryPool times) {
+void Exec::record_launches(VkCommandBuffer commands, Kind kind) {
   const DeviceCalls& vk = device_.vk();
+  const bool timed = kind >= k_full_timed, varying = kind == k_varying || kind == k_varying_timed;
   const auto stamp = [&](std::uint32_t query) {
-    if (times != VK_NULL_HANDLE) vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times, query);
+    if (timed) vk.vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, times_, query);
   };
+  full_barrier(device_, commands); // steps of a queue run in order
   stamp(0);
   VkPipeline current = VK_NULL_HANDLE;
   std::uint32_t level = 0, query = 0;
@@ -138,12 +134,12 @@ void Exec::record_launches(VkCommandBuffer commands, VkQueryPool times) {
     for (std::size_t i = 0; i < launch.dispatch.at.size(); ++i) push.at[i] = resolve(launch.dispatch.at[i].place);
     std::copy(launch.dispatch.n.begin(), launch.dispatch.n.end(), push.n);
     vk.vkCmdPushConstants(commands, device_.pipelines().layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
-    if (launch.grid != 0) {
+    if (varying && launch.grid != 0) {
       vk.vkCmdDispatchIndirect(commands, block_->handle(), block_->start() + launch.grid);
     } else {
       std::uint32_t groups[3];
       for (int axis = 0; axis < 3; ++axis)
-        groups[axis] = program_.groups(launch, axis, launch.dispatch.groups[axis].count.factor);
+        groups[axis] = program_.groups(launch, axis, launch.dispatch.groups[axis].count.most);
       vk.vkCmdDispatch(commands, groups[0], groups[1], groups[2]);
     }
     stamp(++query);
@@ -161,7 +157,8 @@ std::int64_t Exec::value_of(const Symbol& symbol, const scf_submit& step) const 
   throw sdk::Failure(SCF_INVALID_ARGUMENT, "symbol " + std::to_string(symbol.sym) + " has no value");
 }
 
-void Exec::fill(std::byte* block, const scf_submit& step) {
+/// Makes next_.
+void Exec::fill(const scf_submit& step) {
   const std::vector<Symbol>& symbols = program_.symbols();
   for (std::size_t i = 0; i < symbols.size(); ++i) symbols_[i] = value_of(symbols[i], step);
   const auto now = [&](const Count& count) -> std::uint64_t {
@@ -169,7 +166,9 @@ void Exec::fill(std::byte* block, const scf_submit& step) {
       if (symbols[i].sym == count.sym) return count.factor * static_cast<std::uint64_t>(symbols_[i]);
     return count.factor;
   };
-  const auto put = [&](std::uint64_t offset, auto number) { std::memcpy(block + offset, &number, sizeof number); };
+  const auto put = [&](std::uint64_t offset, auto number) {
+    std::memcpy(next_.data() + offset, &number, sizeof number);
+  };
 
   const std::vector<Count>& counts = program_.recording().counts;
   for (std::size_t i = 0; i < counts.size(); ++i) put(i * 4, static_cast<std::uint32_t>(now(counts[i])));
@@ -199,18 +198,29 @@ void Exec::fill(std::byte* block, const scf_submit& step) {
 }
 
 void Exec::run(const scf_submit& step) {
+  fill(step);
+  const std::vector<Symbol>& symbols = program_.symbols();
+  bool full = true;
+  for (std::size_t i = 0; i < symbols.size(); ++i) full = full && symbols_[i] == symbols[i].most;
   const std::uint32_t granularity = device_.profile().granularity();
-  if (steps_ >= k_slots) wait_for(steps_ + 1 - k_slots); // whoever used the slot has gone
-  const std::uint64_t slot = steps_ % k_slots;
-  fill(slots_->mapped() + slot * program_.step().bytes, step);
-  if (granularity != SCF_PROFILE_OFF) {
-    collect_times();
-    if (timed_ == VK_NULL_HANDLE) record_times();
+  const bool timed = granularity != SCF_PROFILE_OFF;
+  if (timed) collect_times();
+  const VkCommandBuffer launches = recording(timed ? full ? k_full_timed : k_varying_timed : full ? k_full : k_varying);
+
+  // The device keeps what it was told: the same symbols and slices need not be told again.
+  std::vector<VkCommandBuffer> commands;
+  if (steps_ >= k_slots) wait_for(steps_ + 1 - k_slots); // no more are on their way at once than there are slots
+  if (next_ != told_) {
+    const std::uint64_t slot = steps_ % k_slots;
+    std::copy(next_.begin(), next_.end(), slots_->mapped() + slot * program_.step().bytes);
+    commands.push_back(tell_[slot]);
   }
-  const VkCommandBuffer commands[] = {tell_[slot], granularity != SCF_PROFILE_OFF ? timed_ : replay_};
+  commands.push_back(launches);
+  told_.clear(); // not known, should this submit fail
   submit(device_, step, commands, done_, steps_ + 1);
   ++steps_;
-  if (granularity == SCF_PROFILE_OFF) return;
+  told_ = next_;
+  if (!timed) return;
   timing_ = granularity;
   device_.profile().expect(this);
 }

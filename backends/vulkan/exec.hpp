@@ -32,11 +32,15 @@ private:
   static constexpr std::uint64_t k_slots = 4; // steps that may be on their way at once
 
   void bind(const scf_bindings& bindings);
-  void record();
-  void record_launches(VkCommandBuffer commands, VkQueryPool times);
-  void record_times();
+  /// A recording of all launches: with grids as they are when all symbols are at their largest, or read from the step's
+  /// block; with or without timestamps between the launches.
+  enum Kind : std::uint32_t { k_full = 0, k_varying = 1, k_full_timed = 2, k_varying_timed = 3 };
+
+  void record_tells();
+  VkCommandBuffer recording(Kind kind);
+  void record_launches(VkCommandBuffer commands, Kind kind);
   std::uint64_t resolve(const Place& place) const;
-  void fill(std::byte* block, const scf_submit& step);
+  void fill(const scf_submit& step);
   std::int64_t value_of(const Symbol& symbol, const scf_submit& step) const;
   void wait_for(std::uint64_t step);
 
@@ -48,13 +52,13 @@ private:
   std::unique_ptr<Buffer> block_;    // the device's
   CommandPool pool_;
   VkCommandBuffer tell_[k_slots] = {}; // slot to block
-  VkCommandBuffer replay_ = VK_NULL_HANDLE;
-  VkCommandBuffer timed_ = VK_NULL_HANDLE; // the same with timestamps between the launches, made when first asked for
+  VkCommandBuffer recordings_[4] = {}; // by Kind, made when first wanted
   VkQueryPool times_ = VK_NULL_HANDLE;
   std::uint32_t timing_ = SCF_PROFILE_OFF; // granularity of the run whose times are not collected yet
   Sema done_;
   std::uint64_t steps_ = 0;
-  std::vector<std::int64_t> symbols_; // of this step, as program_.symbols()
+  std::vector<std::int64_t> symbols_;  // of this step, as program_.symbols()
+  std::vector<std::byte> told_, next_; // the step's block as the device has it, and as it shall be
 };
 
 /// The device's clock, read by an empty submit.
