@@ -9,11 +9,12 @@
 namespace seacliff::cpu {
 namespace {
 
-constexpr std::int64_t k_few_pairs = 64;               // up to here every worker sorts for itself
-constexpr std::int64_t k_few_rows = 256;               // of the down product that a worker then does at once
-constexpr std::int64_t k_slab_floats = 1 << 23;        // down products that all do at once when there are more pairs
-constexpr std::int64_t k_grain = 32;                   // rows of an expert that stay together
-constexpr std::int64_t k_part = 256;                   // rows of gate and up that are quantised together
+constexpr std::int64_t k_few_pairs = 64;        // up to here every worker sorts for itself
+constexpr std::int64_t k_few_rows = 256;        // of the down product that a worker then does at once
+constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at once when there are more pairs
+constexpr std::int64_t k_grain = 32;            // rows of an expert that stay together
+constexpr std::int64_t k_part = 256;            // rows of gate and up that are quantised together
+constexpr std::int64_t k_own_floats = 1 << 16;  // of gate, and of up, that fit a second-level cache with what made them
 constexpr std::int64_t k_pieces = 6, k_few_pieces = 2; // that the work is cut into, per worker
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
@@ -211,11 +212,14 @@ private:
     const Sorted& s = in.sorted;
     const std::int64_t own = max_tokens_ * k_part * worker.index();
     const float* weights = in.call.input(2).f32();
-    for (std::int64_t row = all.begin; row < all.end; row += k_part) {
-      const Range rows{row, std::min(row + k_part, all.end)};
-      multiply(in, e, rows, {in.parts.gate + own, in.parts.up + own, k_part, nullptr});
+    const std::int64_t count = s.begin[e + 1] - s.begin[e];
+    const std::int64_t step =
+        std::max<std::int64_t>(1, std::min(k_own_floats, max_tokens_ * k_part) / (count * k_part)) * k_part;
+    for (std::int64_t row = all.begin; row < all.end; row += step) {
+      const Range rows{row, std::min(row + step, all.end)};
+      multiply(in, e, rows, {in.parts.gate + own, in.parts.up + own, step, nullptr});
       for (std::int64_t i = s.begin[e]; i < s.begin[e + 1]; ++i) {
-        const std::int64_t at = own + (i - s.begin[e]) * k_part;
+        const std::int64_t at = own + (i - s.begin[e]) * step;
         float* g = in.parts.gate + at;
         isa_.swiglu(g, in.parts.up + at, weights[s.pair[i]], clamp_, g, rows.end - rows.begin);
         x_down_.fill(mid, s.pair[i], rows, g);

@@ -1,5 +1,5 @@
 // y = x . w of many quantised tokens. Up to 512 tokens are packed for k_chunk elements of k and meet one panel of 32
-// weight rows after the other, each unpacked once for all of them; 8 panels keep their sums until k ends.
+// weight rows after the other, each unpacked once for all of them; a block of panels keeps its sums until k ends.
 #include "kernels/panels/products.hpp"
 
 #include SCF_PANEL_SET
@@ -49,8 +49,8 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
 }
 
 template <class Fmt> void multiply(const GemmArgs& a) {
-  const std::int64_t rows = a.k <= k_chunk ? a.rows : k_block_panels * k_panel_rows;
-  const std::int64_t tokens = group_tiles(a.tokens) * k_tile;
+  const std::int64_t tiles = group_tiles(a.tokens), tokens = tiles * k_tile;
+  const std::int64_t rows = a.k <= k_chunk ? a.rows : block_rows(tiles);
   const PanelScratch scratch = panel_scratch(a.scratch, a.tokens);
   Micro::begin();
   for (std::int64_t token = 0; token < a.tokens; token += tokens)

@@ -21,7 +21,8 @@ inline constexpr int k_chunk = 1024;                 // elements of k at once: a
 inline constexpr int k_units = k_chunk / 256;
 inline constexpr int k_rows_ahead = 8;   // of the row that is unpacked, prefetched
 inline constexpr int k_group_tiles = 32; // tiles packed at once, at most: with their sums they fit a second-level cache
-inline constexpr int k_block_panels = 8; // panels that meet them before the next chunk of k
+inline constexpr int k_block_sums = 256; // panels that meet them before the next chunk of k, times tiles, at most,
+inline constexpr int k_block_panels = 64; // and panels alone
 
 /// 32 rows x k_chunk weights: value = scale * code, or code - 128 where the product wants unsigned bytes.
 struct Panel {
@@ -50,14 +51,19 @@ SCF_INLINE std::int64_t group_tiles(std::int64_t tokens) {
 struct PanelScratch {
   Panel* panel;
   TokenTile* tiles; // [tiles]
-  TileSums* sums;   // [k_block_panels][tiles]
+  TileSums* sums;   // [panels of a block][tiles]
   std::uint64_t bytes;
 };
 SCF_INLINE PanelScratch panel_scratch(std::byte* base, std::int64_t tokens) {
-  const auto tiles = static_cast<std::uint64_t>(lesser<std::int64_t>((tokens + k_tile - 1) / k_tile, k_group_tiles));
-  const std::uint64_t at_sums = sizeof(Panel) + tiles * sizeof(TokenTile);
+  const auto tiles = lesser<std::int64_t>((tokens + k_tile - 1) / k_tile, k_group_tiles);
+  const auto sums = static_cast<std::uint64_t>(lesser<std::int64_t>(k_block_sums, tiles * k_block_panels));
+  const std::uint64_t at_sums = sizeof(Panel) + static_cast<std::uint64_t>(tiles) * sizeof(TokenTile);
   return {reinterpret_cast<Panel*>(base), reinterpret_cast<TokenTile*>(base + sizeof(Panel)),
-          reinterpret_cast<TileSums*>(base + at_sums), at_sums + k_block_panels * tiles * sizeof(TileSums)};
+          reinterpret_cast<TileSums*>(base + at_sums), at_sums + sums * sizeof(TileSums)};
+}
+/// Rows of weights that meet the packed tiles before the next chunk of k.
+SCF_INLINE std::int64_t block_rows(std::int64_t tiles) {
+  return lesser<std::int64_t>(k_block_panels, k_block_sums / tiles) * k_panel_rows;
 }
 
 // ---- weights --------------------------------------------------------------------------------------------------------
