@@ -1,6 +1,6 @@
 // Activations to int8.
 #include "kernels/families.hpp"
-#include "kernels/simd.hpp"
+#include "kernels/formats.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
@@ -16,8 +16,9 @@ SCF_INLINE float quantise_block(const float* x, std::int64_t n, std::byte* codes
   }
   float lanes[k_lanes];
   store(lanes, high);
-  float largest = 0;
-  for (float v : lanes) largest = greater(largest, v);
+  for (int width = k_lanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lanes[i] = greater(lanes[i], lanes[i + width]);
+  const float largest = lanes[0];
   const float nan = sum(poison);
   const bool usable = largest > 1e-30f && nan == 0.0f;
   const float scale = largest / 127.0f;
@@ -26,10 +27,31 @@ SCF_INLINE float quantise_block(const float* x, std::int64_t n, std::byte* codes
   return usable ? scale : nan;
 }
 
-SCF_INLINE float sum_codes(const std::byte* codes) {
-  std::int32_t total = 0;
-  for (int i = 0; i < 16; ++i) total += static_cast<std::int8_t>(codes[i]);
-  return static_cast<float>(total);
+/// Sums of neighbouring pairs of both: a's and b's lower halves, then their upper ones.
+SCF_INLINE I8 add_pairs(I8 a, I8 b) {
+  return __builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14) +
+         __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15);
+}
+SCF_INLINE I8 fours(const std::byte* codes) {
+  B ones;
+  __builtin_memset(&ones, 1, sizeof ones);
+  return dot_u8(ones, load_b(codes));
+}
+/// Sums of 16 and of 32 of 128 codes.
+SCF_INLINE void sum_codes(const std::byte* codes, float* sums16, float* sums32) {
+  const I8 halves =
+      add_pairs(add_pairs(fours(codes), fours(codes + 32)), add_pairs(fours(codes + 64), fours(codes + 96)));
+  store8(sums16, to_f8(__builtin_shufflevector(halves, halves, 0, 4, 1, 5, 2, 6, 3, 7)));
+  alignas(32) float both[8];
+  store8(both, to_f8(halves + __builtin_shufflevector(halves, halves, 4, 5, 6, 7, 0, 1, 2, 3)));
+  __builtin_memcpy(sums32, both, 16);
+}
+/// Of 32 codes.
+SCF_INLINE void sum_few_codes(const std::byte* codes, float* sums16, float* sums32) {
+  const I8 sums = fours(codes);
+  sums16[0] = static_cast<float>(sums[0] + sums[1] + sums[2] + sums[3]);
+  sums16[1] = static_cast<float>(sums[4] + sums[5] + sums[6] + sums[7]);
+  *sums32 = sums16[0] + sums16[1];
 }
 
 } // namespace
@@ -44,11 +66,9 @@ void quantise(Act act, const float* x, std::int64_t begin, std::int64_t n, std::
   if (!wide) return;
   auto* sums16 = reinterpret_cast<float*>(out + layout.sums16);
   auto* sums32 = reinterpret_cast<float*>(out + layout.sums32);
-  for (std::int64_t i = begin / 32; i < end / 32; ++i) {
-    sums16[2 * i] = sum_codes(out + 32 * i);
-    sums16[2 * i + 1] = sum_codes(out + 32 * i + 16);
-    sums32[i] = sums16[2 * i] + sums16[2 * i + 1];
-  }
+  std::int64_t i = begin / 32;
+  for (; i + 4 <= end / 32; i += 4) sum_codes(out + 32 * i, sums16 + 2 * i, sums32 + i);
+  for (; i < end / 32; ++i) sum_few_codes(out + 32 * i, sums16 + 2 * i, sums32 + i);
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

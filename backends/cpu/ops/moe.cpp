@@ -86,7 +86,7 @@ private:
   }
   std::uint64_t slot_floats(std::uint32_t workers) const {
     const std::int64_t pairs = max_tokens_ * slots_, own = k_few_pairs * k_few_rows * workers;
-    return static_cast<std::uint64_t>(few(pairs) ? own : std::max(own, pairs * slab_rows()));
+    return static_cast<std::uint64_t>(few(pairs) ? own : std::max(own, 2 * pairs * slab_rows()));
   }
 
   Parts parts(std::byte* base, std::int64_t tokens, std::uint32_t workers) const {
@@ -264,18 +264,23 @@ private:
       }
       return;
     }
+    // Slots of one slab are added while the next one is computed.
     const std::int64_t step = slab_rows();
     const Range mine = worker.share(tokens);
+    const auto slots_of = [&](std::int64_t row) { return p.slots + row / step % 2 * tokens * slots_ * step; };
+    const auto add = [&](std::int64_t row) {
+      for (std::int64_t t = mine.begin; t < mine.end; ++t)
+        add_slots(call, t, {row, std::min(row + step, n)}, slots_of(row), step);
+    };
     sdk::Ticket* ticket = call.tickets;
     for (std::int64_t row = 0; row < n; row += step) {
-      const Range slab{row, std::min(row + step, n)};
-      share_rows(s, {slab.end - row, k_grain}, worker, *++ticket, [&](std::int64_t e, Range rows) {
-        down_rows(call, s, mid, e, {row + rows.begin, row + rows.end}, row, p.slots, step);
+      if (row > 0) add(row - step);
+      share_rows(s, {std::min(step, n - row), k_grain}, worker, *++ticket, [&](std::int64_t e, Range rows) {
+        down_rows(call, s, mid, e, {row + rows.begin, row + rows.end}, row, slots_of(row), step);
       });
       worker.barrier();
-      for (std::int64_t t = mine.begin; t < mine.end; ++t) add_slots(call, t, slab, p.slots, step);
-      worker.barrier();
     }
+    add((n - 1) / step * step);
   }
 
   bool valid(std::int32_t id) const { return id >= 0 && id < experts_; }
