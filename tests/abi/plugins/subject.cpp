@@ -1,21 +1,7 @@
-// A right plugin with three ops and a layout of its own, and many that are wrong in one way each, by a definition:
-//   WRONG_RESULT    a product is wrong in one shape          WRONG_CLAIM    claims an op that it does not compile
-//   WRONG_BOUNDS    writes one float behind its output       WRONG_INPUT    writes into its input
-//   WRONG_REPEAT    two runs differ in their last bits       WRONG_UNPACK   unpack is not the inverse of repack
-//   WRONG_THREAD    leaves a thread behind                   WRONG_FILE     leaves a file open
-//   WRONG_MEMORY    leaks with every open()                  WRONG_CLOSE    crashes in close()
-//   WRONG_STDOUT    prints in open()                         WRONG_QUERY    sets an environment variable in the query
-//   WRONG_FLOATS    denormals are flushed once it is loaded  WRONG_SIZE     refuses hosts that know more
-//   WRONG_THROW     an exception leaves submit()             WRONG_HANG     submit() of one shape never returns
-//   WRONG_EXIT      compile() of one op ends the process     WRONG_SIGNAL   signals of a failed submit never fail
-//   WRONG_ALLOC     gives memory that is not there           WRONG_ID       device ids change with the process
-//   WRONG_TWICE     opens a device once only                 WRONG_NULL      free(NULL) crashes
-//   WRONG_ASYNC     says it is asynchronous and blocks       WRONG_VALUE     ignores signals that are not larger
-//   WRONG_EXPORT    a second exported symbol (no definition: built without the version script)
-// Right ones that are not like the CPU:
-//   RIGHT_STAGED    its first heap cannot be mapped, host memory is not imported: everything is copied
-//   RIGHT_ASYNC     submit() returns at once, a thread per queue does the work
-// To add a wrong plugin: a definition here, a line in ../CMakeLists.txt, a line in ../conform_test.cpp.
+// A right plugin with three ops and a layout of its own. What it does else, a constant says (subject.hpp): this file is
+// compiled once for all of them.
+#include "subject.hpp"
+
 #include "async_queue.hpp"
 
 #include <atomic>
@@ -23,7 +9,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
-#if defined(WRONG_FLOATS) && defined(__SSE2__)
+#ifdef __SSE2__
 #include <immintrin.h>
 #endif
 
@@ -32,8 +18,10 @@ namespace {
 using namespace seacliff::sdk;
 using seacliff::DType;
 
-#if defined(WRONG_FLOATS) && defined(__SSE2__)
-[[gnu::constructor]] void flush_denormals() { _mm_setcsr(_mm_getcsr() | 0x8040u); }
+#ifdef __SSE2__
+[[gnu::constructor]] void flush_denormals() {
+  if (k_way == Way::floats) _mm_setcsr(_mm_getcsr() | 0x8040u);
+}
 #endif
 
 // ---- kernels -------------------------------------------------------------------------------------------------------
@@ -45,12 +33,8 @@ public:
     float* out = call.output(0).f32();
     const auto [begin, end] = worker.share(call.output(0).elems());
     for (std::int64_t i = begin; i < end; ++i) out[i] = a[i] + b[i];
-#ifdef WRONG_BOUNDS
-    if (worker.index() == 0) out[call.output(0).elems()] = 1;
-#endif
-#ifdef WRONG_INPUT
-    if (worker.index() == 0) call.input(0).f32()[0] += 1;
-#endif
+    if (k_way == Way::bounds && worker.index() == 0) out[call.output(0).elems()] = 1;
+    if (k_way == Way::input && worker.index() == 0) call.input(0).f32()[0] += 1;
   }
 };
 
@@ -91,13 +75,10 @@ public:
         for (std::int64_t c = 0; c < k; ++c) sum += double{x.f32_row(t)[c]} * w.f32()[place(layout_, row, c, k)];
         out.f32_row(t)[row] = static_cast<float>(sum);
       }
-#ifdef WRONG_RESULT
-    if (begin == 0 && end > 0 && n == 130) out.f32_row(0)[129] += 1;
-#endif
-#ifdef WRONG_REPEAT
+    if (begin != 0 || end == 0) return;
+    if (k_way == Way::result && n == 130) out.f32_row(0)[129] += 1;
     static std::atomic<int> runs{0};
-    if (begin == 0 && end > 0 && runs++ % 2 == 1) out.f32_row(0)[0] *= 1.0000002f;
-#endif
+    if (k_way == Way::repeat && runs++ % 2 == 1) out.f32_row(0)[0] *= 1.0000002f;
   }
 
 private:
@@ -110,9 +91,7 @@ Claim all_f32(const NodeView& node) {
   return Claim::ok();
 }
 
-#ifdef WRONG_CLAIM
 std::unique_ptr<Kernel> not_made(const NodeView&) { throw Failure(SCF_UNIMPLEMENTED, "not written yet"); }
-#endif
 
 template <typename T> std::unique_ptr<Kernel> made(const NodeView&) { return std::make_unique<T>(); }
 
@@ -120,18 +99,14 @@ constexpr KernelEntry k_kernels[] = {
     {"add", all_f32, made<Add>},
     {"sum_slots", all_f32,
      [](const NodeView& node) -> std::unique_ptr<Kernel> {
-#ifdef WRONG_EXIT
-       std::exit(7);
-#endif
+       if (k_way == Way::exit) std::exit(7);
        return made<SumSlots>(node);
      }},
     {"matmul", all_f32,
      [](const NodeView& node) -> std::unique_ptr<Kernel> {
        return std::make_unique<Product>(node.in(1).value->layout);
      }},
-#ifdef WRONG_CLAIM
-    {"sqrt_softplus", all_f32, not_made},
-#endif
+    {"sqrt_softplus", all_f32, not_made}, // of Way::claim alone
 };
 
 // ---- the plugin ----------------------------------------------------------------------------------------------------
@@ -143,25 +118,23 @@ public:
   std::vector<DeviceDesc> devices() override {
     DeviceDesc device;
     device.id = "subject:0";
-#ifdef WRONG_ID
-    device.id += std::to_string(getpid());
-#endif
+    if (k_way == Way::id) device.id += std::to_string(getpid());
     device.name = "three ops";
     device.heaps = {host_heap()};
-#if defined(RIGHT_ASYNC) || defined(WRONG_ASYNC)
-    device.flags |= SCF_DEVICE_ASYNC;
-#endif
-#ifdef RIGHT_STAGED
-    device.flags &= ~std::uint32_t{SCF_DEVICE_UNIFIED_MEMORY};
-    device.heaps = {host_heap(), host_heap()};
-    device.heaps[0].kind = SCF_HEAP_DEVICE_LOCAL;
-    device.heaps[0].flags = 0;
-    device.heaps[0].import_kinds = device.heaps[1].import_kinds = 0;
-    device.heaps[1].id = 1;
-#endif
+    if (k_way == Way::async || k_way == Way::block) device.flags |= SCF_DEVICE_ASYNC;
+    if (k_way == Way::staged) {
+      device.flags &= ~std::uint32_t{SCF_DEVICE_UNIFIED_MEMORY};
+      device.heaps = {host_heap(), host_heap()};
+      device.heaps[0].kind = SCF_HEAP_DEVICE_LOCAL;
+      device.heaps[0].flags = 0;
+      device.heaps[0].import_kinds = device.heaps[1].import_kinds = 0;
+      device.heaps[1].id = 1;
+    }
     return {device};
   }
-  std::span<const KernelEntry> kernels(const DeviceDesc&) override { return k_kernels; }
+  std::span<const KernelEntry> kernels(const DeviceDesc&) override {
+    return std::span(k_kernels).first(k_way == Way::claim ? 4 : 3);
+  }
 
   std::vector<LayoutDesc> layouts(const DeviceDesc&, const ValueView& weight) const override {
     if (weight.dtype() != DType::f32 || weight.rows() % k_tile != 0) return {};
@@ -175,9 +148,7 @@ public:
   void unpack(const DeviceDesc&, const ValueView& weight, std::uint32_t layout, Range rows, const std::byte* src,
               std::byte* dst) const override {
     move(weight, rows, src, dst, layout, 0);
-#ifdef WRONG_UNPACK
-    dst[0] ^= std::byte{1};
-#endif
+    if (k_way == Way::unpack) dst[0] ^= std::byte{1};
   }
 
 private:
@@ -197,61 +168,53 @@ private:
 using Open = scf_status* (*)(const scf_host*, const scf_kv*, std::uint32_t, scf_instance**);
 constexpr Open right_open = tables::open<Subject>;
 
-[[maybe_unused]] scf_status* wrong_open(const scf_host* host, const scf_kv* pairs, std::uint32_t count,
-                                        scf_instance** out) {
-#ifdef WRONG_STDOUT
-  std::printf("subject 1.0: hello\n");
-#endif
-#ifdef WRONG_THREAD
-  std::thread([] { ::sleep(1000); }).detach();
-#endif
-#ifdef WRONG_FILE
-  if (::open("/dev/null", O_RDONLY) < 0) std::abort();
-#endif
-#ifdef WRONG_MEMORY
-  static void* volatile lost;
-  lost = std::malloc(1000);
-  if (lost == nullptr) std::abort();
-#endif
-#ifdef WRONG_SIZE
-  if (host->h.size != sizeof(scf_host)) return make_status(host, SCF_INCOMPATIBLE, "the host is not mine");
-#endif
+scf_status* open_first(const scf_host* host, const scf_kv* pairs, std::uint32_t count, scf_instance** out) {
+  if (k_way == Way::print) std::printf("subject 1.0: hello\n");
+  if (k_way == Way::thread) std::thread([] { ::sleep(1000); }).detach();
+  if (k_way == Way::file && ::open("/dev/null", O_RDONLY) < 0) std::abort();
+  if (k_way == Way::memory) {
+    static void* volatile lost;
+    lost = std::malloc(1000);
+    if (lost == nullptr) std::abort();
+  }
+  if (k_way == Way::size && host->h.size != sizeof(scf_host))
+    return make_status(host, SCF_INCOMPATIBLE, "the host is not mine");
   return right_open(host, pairs, count, out);
 }
 
-[[maybe_unused]] scf_status* wrong_close(scf_instance* instance) {
+scf_status* wrong_close(scf_instance* instance) {
   *reinterpret_cast<volatile int*>(std::uintptr_t{64}) = 1;
   return tables::close(instance);
 }
 
-[[maybe_unused]] scf_status* wrong_alloc(scf_device* device, std::uint32_t heap, std::uint64_t bytes,
-                                         std::uint64_t align, scf_buffer** out) {
+scf_status* wrong_alloc(scf_device* device, std::uint32_t heap, std::uint64_t bytes, std::uint64_t align,
+                        scf_buffer** out) {
   constexpr std::uint64_t k_much = 1ull << 40;
   return tables::buffer_alloc(device, heap, bytes > k_much ? 64 : bytes, align, out);
 }
 
-[[maybe_unused]] scf_status* wrong_submit(scf_queue* queue, scf_exec* exec, const scf_submit* step) {
-#ifdef WRONG_THROW
-  throw std::runtime_error("the queue fell over");
-#endif
-#ifdef WRONG_HANG
-  for (std::uint64_t i = 0; i < step->n_dims; ++i)
-    while (step->dims[i].value == 33) ::sleep(1);
-#endif
-#ifdef WRONG_SIGNAL
+/// What fails never reaches its signals.
+scf_status* submit_without_signals(scf_queue* queue, scf_exec* exec, const scf_submit* step) {
   scf_submit alone = read_struct(step);
   alone.n_signals = 0;
   if (scf_status* status = tables::submit(queue, exec, &alone)) return status;
   for (std::uint64_t i = 0; i < step->n_signals; ++i)
     if (scf_status* status = tables::sema_signal(step->signals[i].sema, step->signals[i].value)) return status;
   return nullptr;
-#else
-  return tables::submit(queue, exec, step);
-#endif
 }
 
-[[maybe_unused]] scf_status* wrong_device_open(scf_instance* instance, scf_str id, const scf_kv* pairs,
-                                               std::uint32_t count, scf_device** out) {
+scf_status* throwing_submit(scf_queue*, scf_exec*, const scf_submit*) {
+  throw std::runtime_error("the queue fell over");
+}
+
+scf_status* hanging_submit(scf_queue* queue, scf_exec* exec, const scf_submit* step) {
+  for (std::uint64_t i = 0; i < step->n_dims; ++i)
+    while (step->dims[i].value == 33) ::sleep(1);
+  return tables::submit(queue, exec, step);
+}
+
+scf_status* wrong_device_open(scf_instance* instance, scf_str id, const scf_kv* pairs, std::uint32_t count,
+                              scf_device** out) {
   static scf_device* only = nullptr;
   if (only == nullptr) {
     if (scf_status* status = tables::device_open(instance, id, pairs, count, out)) return status;
@@ -261,13 +224,13 @@ constexpr Open right_open = tables::open<Subject>;
   return nullptr;
 }
 
-[[maybe_unused]] void wrong_free(scf_buffer* buffer) {
+void wrong_free(scf_buffer* buffer) {
   if (buffer == nullptr) std::abort();
   tables::buffer_free(buffer);
 }
 
 /// Leaves out what a timeline would refuse.
-[[maybe_unused]] scf_status* lenient_submit(scf_queue* queue, scf_exec* exec, const scf_submit* step) {
+scf_status* lenient_submit(scf_queue* queue, scf_exec* exec, const scf_submit* step) {
   scf_submit larger = read_struct(step);
   std::vector<scf_wait> signals;
   for (std::uint64_t i = 0; i < step->n_signals; ++i) {
@@ -282,54 +245,32 @@ constexpr Open right_open = tables::open<Subject>;
 }
 
 scf_plugin_api make_api() {
+  static scf_memory_api memory = tables::k_memory;
+  static scf_queue_api queue = tables::k_queue;
   scf_plugin_api api = tables::k_api<Subject>;
-#if defined(WRONG_STDOUT) || defined(WRONG_THREAD) || defined(WRONG_FILE) || defined(WRONG_MEMORY) ||                  \
-    defined(WRONG_SIZE)
-  api.open = wrong_open;
-#endif
-#ifdef WRONG_CLOSE
-  api.close = wrong_close;
-#endif
-#ifdef WRONG_ALLOC
-  static scf_memory_api memory = tables::k_memory;
-  memory.alloc = wrong_alloc;
   api.memory = &memory;
-#endif
-#if defined(WRONG_THROW) || defined(WRONG_HANG) || defined(WRONG_SIGNAL)
-  static scf_queue_api queue = tables::k_queue;
-  queue.submit = wrong_submit;
   api.queue = &queue;
-#endif
-#ifdef WRONG_TWICE
-  api.device_open = wrong_device_open;
-#endif
-#ifdef WRONG_NULL
-  static scf_memory_api memory = tables::k_memory;
-  memory.free = wrong_free;
-  api.memory = &memory;
-#endif
-#ifdef WRONG_VALUE
-  static scf_queue_api queue = tables::k_queue;
-  queue.submit = lenient_submit;
-  api.queue = &queue;
-#endif
-#ifdef RIGHT_STAGED
-  static scf_memory_api memory = tables::k_memory;
-  memory.import_host = nullptr;
-  api.memory = &memory;
-#endif
-#ifdef RIGHT_ASYNC
-  api.queue = &async::k_queue;
-#endif
+  api.open = open_first;
+  switch (k_way) {
+  case Way::close: api.close = wrong_close; break;
+  case Way::twice: api.device_open = wrong_device_open; break;
+  case Way::alloc: memory.alloc = wrong_alloc; break;
+  case Way::null: memory.free = wrong_free; break;
+  case Way::staged: memory.import_host = nullptr; break;
+  case Way::exception: queue.submit = throwing_submit; break;
+  case Way::hang: queue.submit = hanging_submit; break;
+  case Way::signal: queue.submit = submit_without_signals; break;
+  case Way::value: queue.submit = lenient_submit; break;
+  case Way::async: api.queue = &async::k_queue; break;
+  default: break;
+  }
   return api;
 }
 
 } // namespace
 
 extern "C" SCF_EXPORT std::uint32_t scf_plugin_query_v1(const scf_host* host, const scf_plugin** out) {
-#ifdef WRONG_QUERY
-  setenv("SUBJECT_WAS_HERE", "1", 1);
-#endif
+  if (k_way == Way::query) setenv("SUBJECT_WAS_HERE", "1", 1);
   static const scf_plugin_api api = make_api();
   static const scf_plugin plugin = [] {
     scf_plugin made = tables::k_plugin<Subject>;
