@@ -131,6 +131,14 @@ std::vector<Case> moe_experts_cases() {
   same.weight(DType::q8_0, {n(3), n(32), n(64)}, 0.2).weight(DType::q8_0, {n(3), n(32), n(64)}, 0.2);
   same.weight(DType::q8_0, {n(3), n(64), n(32)}, 0.2);
   cases.push_back(same.build());
+  for (const std::int64_t act8 : {0, 1}) { // more pairs of an expert than tokens
+    CaseBuilder often("moe_experts", act8 != 0 ? "one expert for all slots, act8" : "one expert for all slots", 24,
+                      {{"clamp", 10.0}, {"act8", act8}});
+    often.activations({often.T(), n(64)}).i32({often.T(), n(4)}, std::vector<std::int32_t>(24 * 4, 2));
+    often.activations({often.T(), n(4)});
+    often.weight(DType::q8_0, {n(3), n(32), n(64)}, 0.2).weight(DType::q8_0, {n(3), n(32), n(64)}, 0.2);
+    cases.push_back(often.weight(DType::q8_0, {n(3), n(64), n(32)}, 0.2).build());
+  }
   return cases;
 }
 

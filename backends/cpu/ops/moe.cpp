@@ -176,18 +176,24 @@ private:
     const std::int64_t grain = in_parts(in.call.input(0).dim(0)) ? k_part : k_grain;
     share_rows(in.sorted, {gate_.n(), grain}, worker, in.call.tickets[0], body);
   }
-  /// Both products for rows of expert e: row i of y.gate and y.up, or that of pair i, is the i-th pair's.
+  /// body(pairs) for the pairs of an expert, no more at once than there are tokens: that is what there is scratch for.
+  /// A token may have an expert more than once.
+  template <class Body> static void each_group(const Inputs& in, std::int64_t e, Body body) {
+    const std::int64_t most = in.call.input(0).dim(0), end = in.sorted.begin[e + 1];
+    for (std::int64_t first = in.sorted.begin[e]; first < end; first += most)
+      body(Range{first, std::min(end, first + most)});
+  }
+  /// Both products for rows of expert e: row i of y.gate and y.up, or row rows[i], is the i-th pair's.
   struct Products {
     float *gate, *up;
     std::int64_t stride;
     const std::int32_t* rows; // nullptr: in order
   };
-  void multiply(const Inputs& in, std::int64_t e, Range rows, const Products& y) const {
-    const std::int64_t first = in.sorted.begin[e];
+  void multiply(const Inputs& in, std::int64_t e, Range rows, Range pairs, const Products& y) const {
     GemmArgs args{};
     args.rows = rows.end - rows.begin;
-    args.tokens = in.sorted.begin[e + 1] - first;
-    args.x_row = in.sorted.token + first;
+    args.tokens = pairs.end - pairs.begin;
+    args.x_row = in.sorted.token + pairs.begin;
     args.y_row = y.rows;
     args.y_stride = y.stride;
     args.w = in.call.input(3).row(e * gate_.n() + rows.begin);
@@ -198,33 +204,33 @@ private:
     up_.run(args, in.up);
   }
   void expert_to_floats(const Inputs& in, std::int64_t e, Range rows) const {
-    const Sorted& s = in.sorted;
-    const std::int64_t f = gate_.n(), first = s.begin[e];
-    multiply(in, e, rows, {in.parts.gate + rows.begin, in.parts.up + rows.begin, f, s.pair + first});
+    const std::int32_t* pair = in.sorted.pair;
     const float* weights = in.call.input(2).f32();
-    for (std::int64_t i = first; i < s.begin[e + 1]; ++i) {
-      float* g = in.parts.gate + s.pair[i] * f + rows.begin;
-      isa_.swiglu(g, in.parts.up + s.pair[i] * f + rows.begin, weights[s.pair[i]], clamp_, g, rows.end - rows.begin);
-    }
+    const std::int64_t f = gate_.n();
+    each_group(in, e, [&](Range pairs) {
+      multiply(in, e, rows, pairs, {in.parts.gate + rows.begin, in.parts.up + rows.begin, f, pair + pairs.begin});
+      for (std::int64_t i = pairs.begin; i < pairs.end; ++i) {
+        float* g = in.parts.gate + pair[i] * f + rows.begin;
+        isa_.swiglu(g, in.parts.up + pair[i] * f + rows.begin, weights[pair[i]], clamp_, g, rows.end - rows.begin);
+      }
+    });
   }
   void expert_to_codes(const Inputs& in, std::int64_t e, Range all, const Activations& mid,
                        const Worker& worker) const {
-    const Sorted& s = in.sorted;
-    const std::int64_t own = max_tokens_ * k_part * worker.index();
-    const float* weights = in.call.input(2).f32();
-    const std::int64_t count = s.begin[e + 1] - s.begin[e];
-    const std::int64_t step =
-        std::max<std::int64_t>(1, std::min(k_own_floats, max_tokens_ * k_part) / (count * k_part)) * k_part;
-    for (std::int64_t row = all.begin; row < all.end; row += step) {
-      const Range rows{row, std::min(row + step, all.end)};
-      multiply(in, e, rows, {in.parts.gate + own, in.parts.up + own, step, nullptr});
-      for (std::int64_t i = s.begin[e]; i < s.begin[e + 1]; ++i) {
-        const std::int64_t at = own + (i - s.begin[e]) * step;
-        float* g = in.parts.gate + at;
-        isa_.swiglu(g, in.parts.up + at, weights[s.pair[i]], clamp_, g, rows.end - rows.begin);
-        x_down_.fill(mid, s.pair[i], rows, g);
+    each_group(in, e, [&](Range pairs) {
+      const std::int64_t own = max_tokens_ * k_part, fit = std::min(k_own_floats, own) / (pairs.end - pairs.begin);
+      const std::int64_t step = std::max(k_part, fit / k_part * k_part);
+      float *gate = in.parts.gate + own * worker.index(), *up = in.parts.up + own * worker.index();
+      for (std::int64_t row = all.begin; row < all.end; row += step) {
+        const Range rows{row, std::min(row + step, all.end)};
+        multiply(in, e, rows, pairs, {gate, up, step, nullptr});
+        for (std::int64_t i = pairs.begin; i < pairs.end; ++i) {
+          const std::int64_t at = (i - pairs.begin) * step, pair = in.sorted.pair[i];
+          isa_.swiglu(gate + at, up + at, in.call.input(2).f32()[pair], clamp_, gate + at, rows.end - rows.begin);
+          x_down_.fill(mid, pair, rows, gate + at);
+        }
       }
-    }
+    });
   }
 
   /// Rows of expert e's down product for all its pairs; slots are [pairs, stride], column 0 is row `first`.
