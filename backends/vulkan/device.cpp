@@ -57,6 +57,10 @@ void Device::create() {
   sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
   sizes.subgroupSizeControl = caps.fixed_subgroup ? VK_TRUE : VK_FALSE;
   sizes.computeFullSubgroups = caps.full_subgroups ? VK_TRUE : VK_FALSE;
+  if (caps.byte_dots_extension) extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+  VkPhysicalDeviceShaderIntegerDotProductFeatures dots{};
+  dots.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
+  dots.shaderIntegerDotProduct = VK_TRUE;
   VkPhysicalDeviceVulkan12Features f12{};
   f12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
   f12.timelineSemaphore = VK_TRUE;
@@ -68,6 +72,10 @@ void Device::create() {
   f11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   f11.storageBuffer16BitAccess = VK_TRUE;
   f11.pNext = &f12;
+  if (caps.byte_dots) {
+    dots.pNext = f11.pNext;
+    f11.pNext = &dots;
+  }
   VkPhysicalDeviceFeatures2 features{};
   features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   features.features.shaderInt64 = VK_TRUE;

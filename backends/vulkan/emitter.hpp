@@ -75,6 +75,9 @@ struct Recording {
 struct Shape {
   std::uint32_t subgroup = 32;
   std::uint32_t most_groups_x = 65535;
+  std::uint32_t most_threads = 128;   // of a workgroup
+  std::uint32_t shared_bytes = 32768; // of a workgroup
+  bool byte_dots = false;             // sums of products of bytes
 };
 
 /// A norm that the reader of its input does as it reads: y = x·gain/sqrt(mean(x²)+eps).

@@ -31,6 +31,9 @@ struct Caps {
   bool full_subgroups = false;         // workgroups without holes can be asked for
   std::uint32_t shared_bytes = 0;      // of one workgroup
   std::uint32_t most_groups[3] = {};   // of one dispatch
+  std::uint32_t most_threads = 0;      // of one workgroup
+  bool byte_dots = false;              // sums of products of bytes
+  bool byte_dots_extension = false;    // by extension, before Vulkan 1.3
   std::uint32_t device_type = 0;       // memory type of heap 0
   std::uint32_t host_type = 0;         // memory type of heap 1, and of what the plugin itself writes
   std::uint64_t import_align = 0;      // 0: no import of host memory
