@@ -14,7 +14,7 @@ step(${CMAKE_COMMAND} --install ${BUILD} --component sdk --prefix ${WORK}/sdk)
 file(COPY ${SOURCE}/ DESTINATION ${WORK}/source)
 step(${CMAKE_COMMAND} -S ${WORK}/source -B ${WORK}/build -G ${GENERATOR} -DCMAKE_PREFIX_PATH=${WORK}/sdk
      -DCMAKE_BUILD_TYPE=${BUILD_TYPE} -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}
-     -DCMAKE_CXX_FLAGS=${FLAGS})
+     -DCMAKE_CXX_FLAGS=${FLAGS} ${OPTIONS})
 step(${CMAKE_COMMAND} --build ${WORK}/build --parallel 2)
 file(GLOB_RECURSE libraries ${WORK}/build/scf_${NAME}.so)
 list(LENGTH libraries found)
