@@ -74,7 +74,7 @@ struct Recording {
 /// What ops may count on of the device.
 struct Shape {
   std::uint32_t subgroup = 32;
-  std::uint32_t most_groups_x = 65535;
+  bool matrix = false; // matrix units
 };
 
 /// A norm that the reader of its input does as it reads: y = x·gain/sqrt(mean(x²)+eps).

@@ -32,11 +32,16 @@ void emit_few(Emitter& emitter, const Product& p) {
   emitter.add(std::move(d));
 }
 
+/// Float16 rounds less than the bytes that *act8* allows.
+std::string_view tiles_shader(const Emitter& emitter) {
+  return emitter.shape().matrix && emitter.node().attr_int("act8") != 0 ? "matmul_f16" : "matmul";
+}
+
 void emit_tiles(Emitter& emitter, const Product& p) {
   const bool grouped = p.mode == Product::Mode::grouped;
   const Count rows = grouped ? Count{p.rows.factor / p.matrices, p.rows.sym, p.rows.most / p.matrices} : p.rows;
   Dispatch d;
-  d.shader = "matmul";
+  d.shader = tiles_shader(emitter);
   d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
   d.at = operands(emitter, p);
   d.n = {p.k, p.n, emitter.word(rows), p.share, p.matrices};
@@ -120,7 +125,7 @@ ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint3
 
 void emit_product_by_list(Emitter& emitter, const Product& p, const ExpertList& list) {
   Dispatch d;
-  d.shader = "matmul";
+  d.shader = tiles_shader(emitter);
   d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
   d.at = {reads(p.x), reads(p.w), writes(p.y), reads(list.order), reads(grid_of(emitter, p.format)), reads(list.tiles)};
   d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices};
