@@ -243,7 +243,8 @@ void read_caps(const InstanceCalls& vk, Adapter& adapter, const Answers& a) {
   caps.timestamp_bits = a.queues[caps.queue_family].timestampValidBits;
   caps.ns_per_tick = caps.timestamp_bits != 0 ? static_cast<double>(limits.timestampPeriod) : 0;
   caps.calibrated = is_calibrated(vk, adapter.physical, a);
-  caps.matrix = caps.subgroup == 32 && has_matrix(vk, adapter.physical, a);
+  caps.half_numbers = a.f12.shaderFloat16 != VK_FALSE;
+  caps.matrix = caps.subgroup == 32 && has_matrix(vk, adapter.physical, a) ? Matrix::units : Matrix::none;
 }
 
 std::uint32_t kind_of(VkPhysicalDeviceType type) {
@@ -286,7 +287,8 @@ Adapter describe_adapter(const Instance& instance, VkPhysicalDevice physical) {
   if (!desc.reason_unusable.empty()) return adapter;
 
   read_caps(vk, adapter, a);
-  adapter.caps.matrix = adapter.caps.matrix && instance.settings().matrix;
+  const Matrix wanted = instance.settings().matrix;
+  if (wanted != Matrix::units) adapter.caps.matrix = adapter.caps.half_numbers ? wanted : Matrix::none;
   choose_memory(adapter);
   const bool unified = desc.kind != SCF_DEVICE_GPU && adapter.caps.import_align != 0;
   desc.flags = SCF_DEVICE_USABLE;
@@ -295,7 +297,7 @@ Adapter describe_adapter(const Instance& instance, VkPhysicalDevice physical) {
   if (adapter.caps.timestamp_bits != 0) desc.flags |= SCF_DEVICE_TIMESTAMPS;
   desc.heaps = describe_heaps(instance, adapter, a.v11.maxMemoryAllocationSize);
   desc.detail = "vulkan " + version_text(adapter.properties.apiVersion) + ", subgroups of " +
-                std::to_string(adapter.caps.subgroup) + (adapter.caps.matrix ? ", matrix units" : "");
+                std::to_string(adapter.caps.subgroup) + (adapter.caps.matrix == Matrix::units ? ", matrix units" : "");
   return adapter;
 }
 

@@ -51,7 +51,7 @@ void Device::create() {
   if (caps.import_align != 0) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   if (caps.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (caps.calibrated) extensions.push_back(VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME);
-  if (caps.matrix) extensions.push_back(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
+  if (caps.matrix == Matrix::units) extensions.push_back(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
   if (caps.size_control_extension) extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
 
   VkPhysicalDeviceSubgroupSizeControlFeatures sizes{};
@@ -68,8 +68,8 @@ void Device::create() {
   f12.scalarBlockLayout = VK_TRUE;
   f12.storageBuffer8BitAccess = VK_TRUE;
   if (core_sizes || caps.size_control_extension) f12.pNext = &sizes;
-  if (caps.matrix) {
-    f12.shaderFloat16 = VK_TRUE;
+  if (caps.matrix != Matrix::none) f12.shaderFloat16 = VK_TRUE;
+  if (caps.matrix == Matrix::units) {
     f12.vulkanMemoryModel = VK_TRUE;
     matrix.pNext = f12.pNext;
     f12.pNext = &matrix;

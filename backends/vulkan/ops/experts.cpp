@@ -2,6 +2,7 @@
 #include "catalogue.hpp"
 #include "elementwise.hpp"
 #include "products.hpp"
+#include "tiles.hpp"
 
 namespace seacliff::vulkan {
 namespace {
@@ -84,6 +85,22 @@ Product product_for(const Emitter& e, const Experts& x, Place from, std::uint32_
   return p;
 }
 
+/// On matrix units: gate, up and what they become in one launch, then down.
+void emit_on_matrix(Emitter& e, const Experts& x) {
+  ExpertList made;
+  const ExpertList* list = nullptr;
+  if (x.ids) {
+    made = emit_expert_list(e, x.ids, x.pairs(), x.count);
+    list = &made;
+  }
+  GatedProduct first{product_for(e, x, x.x, x.gate, {}, x.width, x.hidden, x.slots), e.in(x.up), x.weights,
+                     static_cast<float>(e.node().attr_float("clamp"))};
+  const HalfRows mid = emit_gated(e, first, list);
+  const Place parts = x.slots > 1 ? e.floats(x.pairs() * x.width) : x.y;
+  emit_half_product(e, product_for(e, x, mid.x, x.down, parts, x.hidden, x.width, 1), mid, list);
+  if (x.slots > 1) emit_sum_slots(e, parts, x.y, x.tokens, x.slots, x.width);
+}
+
 /// Product after product: by tiles of one expert each, after the pairs were brought in order, or one after another
 /// where gate and up are of different formats.
 void emit_products(Emitter& e, const Experts& x) {
@@ -103,7 +120,9 @@ void emit_products(Emitter& e, const Experts& x) {
 void emit_experts(Emitter& e, bool shared) {
   const Experts x = experts_of(e, shared);
   const bool same = e.node().in(x.gate).dtype() == e.node().in(x.up).dtype();
-  is_few(x.tokens) && same ? emit_fused(e, x) : emit_products(e, x);
+  if (is_few(x.tokens) && same) return emit_fused(e, x);
+  const bool in_tiles = !is_few(x.tokens) && same && (!x.ids || x.count <= k_most_listed_experts);
+  in_tiles && on_matrix(e) ? emit_on_matrix(e, x) : emit_products(e, x);
 }
 
 sdk::Claim claim_moe(const sdk::NodeView& node) { return with_weights(node, {3, 4, 5}); }
