@@ -44,7 +44,8 @@ TileShape tile_shape(const Emitter& emitter, const Product& p, bool by_list) {
   constexpr std::uint64_t enough = 256; // tiles
   constexpr std::uint32_t row_bytes = 80, grid_bytes = 2048;
   const Count rows = rows_of_matrix(p);
-  const std::uint64_t large = (rows.most + 127) / 128 * ((p.n + 127) / 128) * (rows.most == p.rows.most ? 1 : p.matrices);
+  const std::uint64_t large =
+      (rows.most + 127) / 128 * ((p.n + 127) / 128) * (rows.most == p.rows.most ? 1 : p.matrices);
   TileShape shape{by_list || rows.most <= 64 || large < enough ? k_tile : 128, 32, 1};
   if (2 * (k_tile_n + shape.rows) * row_bytes + grid_bytes <= emitter.shape().shared_bytes) shape.stages = 2;
   return shape;
@@ -57,8 +58,8 @@ Dispatch half_tiles(Emitter& emitter, const Product& p, const HalfRows& x, const
   const Count rows = rows_of_matrix(p);
   Dispatch d;
   d.shader = emitter.shape().matrix == Matrix::plain ? "matmul_f16_plain" : "matmul_f16";
-  d.constants = {k_half_threads, format_word(p.format), word_of(p.mode), is_aligned(p.k), shape.rows, shape.deep,
-                 shape.stages};
+  d.constants = {k_half_threads, format_word(p.format), word_of(p.mode), is_aligned(p.k), shape.rows,
+                 shape.deep,     shape.stages};
   d.at = {reads(x.x), reads(p.w), writes(p.y), {}, reads(grid_of(emitter, p.format)), {}};
   d.n = {p.k, p.n, emitter.word(rows), p.share, p.matrices};
   if (list != nullptr) {

@@ -2,7 +2,11 @@
 // same on every device. Factors are float16 in `tiles`, which an including shader declares in pieces of eight; `at` and
 // `stride`, from row to row, count such pieces. Sums are float32.
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+
 #ifdef PLAIN_MATRIX
+#include "numeric.glsl"
+
+uint half_pair(vec2 v) { return float_to_half(v.x) | float_to_half(v.y) << 16; } // drivers may cut conversions off
 
 struct Sum {
   float v[8]; // half a row of each thread
@@ -59,6 +63,8 @@ Sum plain_load(uint from, uint step) {
 #else
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_NV_cooperative_matrix : require
+
+uint half_pair(vec2 v) { return packFloat2x16(f16vec2(v)); }
 
 #define Sum fcoopmatNV<32, gl_ScopeSubgroup, 16, 16>
 #define SUM_PARTS sum_parts()

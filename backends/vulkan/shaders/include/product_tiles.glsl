@@ -73,7 +73,7 @@ void put_out(Tile tile, uint i, uint column, vec4 low, vec4 high) {
       high[c] = column + 4u + c < n ? clamp(high[c], -most, most) : 0.0;
     }
     Words4(at(2) + (row * whole + column) * 2UL).v =
-        uvec4(half_pair(low.x, low.y), half_pair(low.z, low.w), half_pair(high.x, high.y), half_pair(high.z, high.w));
+        uvec4(half_pair(low.xy), half_pair(low.zw), half_pair(high.xy), half_pair(high.zw));
     return;
   }
   const uint64_t to = floats(at(2), row * n + column);

@@ -6,8 +6,6 @@ struct Raw {
   uint v[8];
 };
 
-uint half_bits(float v) { return packFloat2x16(f16vec2(float16_t(v), float16_t(0.0))) & 0xffffu; }
-uint half_pair(float a, float b) { return packFloat2x16(f16vec2(float16_t(a), float16_t(b))); }
 f16vec2 half_twice(uint bits) { return unpackFloat2x16(bits | bits << 16); }
 
 /// Bytes 0 and 1, or 2 and 3, as halves 1024 + byte.
@@ -16,7 +14,7 @@ f16vec2 high_pair(uint word) { return low_pair(word >> 16); }
 
 Raw packed_chunk(Chunk c) {
   Raw raw;
-  [[unroll]] for (uint i = 0; i < 8; ++i) raw.v[i] = half_pair(c.v[i / 2][2 * (i % 2)], c.v[i / 2][2 * (i % 2) + 1]);
+  [[unroll]] for (uint i = 0; i < 8; ++i) raw.v[i] = half_pair(i % 2 == 0 ? c.v[i / 2].xy : c.v[i / 2].zw);
   return raw;
 }
 
@@ -88,14 +86,14 @@ HalfChunk decode_chunk(uint format, bool aligned, Raw raw) {
     }
   } else if (format == k_q2_k) {
     const uint dd = raw.v[4], scales = raw.v[5];
-    const f16vec2 d = half_twice(half_bits(half_to_float(dd & 0xffffu) * float(scales & 15u)));
-    const f16vec2 m = half_twice(half_bits(half_to_float(dd >> 16) * float(scales >> 4)));
+    const f16vec2 d = f16vec2(float16_t(half_to_float(dd & 0xffffu) * float(scales & 15u)));
+    const f16vec2 m = f16vec2(float16_t(half_to_float(dd >> 16) * float(scales >> 4)));
     [[unroll]] for (uint i = 0; i < 4; ++i) {
       c.v[i / 2][2 * (i % 2)] = packFloat2x16(fma(low_pair(raw.v[i]) - f16vec2(1024.0), d, -m));
       c.v[i / 2][2 * (i % 2) + 1] = packFloat2x16(fma(high_pair(raw.v[i]) - f16vec2(1024.0), d, -m));
     }
   } else if (format == k_iq2_xxs) {
-    const f16vec2 d = half_twice(half_bits(half_to_float(raw.v[3]) * (0.5 + float(raw.v[2])) * 0.25));
+    const f16vec2 d = f16vec2(float16_t(half_to_float(raw.v[3]) * (0.5 + float(raw.v[2])) * 0.25));
     [[unroll]] for (uint i = 0; i < 2; ++i) {
       const uint seven = raw.v[1] >> 7u * i & 127u;
       c.v[i] = signed_sizes(raw.v[0] >> 8u * i & 0xffu, seven | (bitCount(seven) & 1u) << 7, d);
