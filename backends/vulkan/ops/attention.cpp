@@ -123,20 +123,37 @@ void emit_merge(Emitter& e, Place sums, Place o, std::uint32_t parts, const sdk:
   e.add(std::move(d));
 }
 
-void emit_attention(Emitter& e) {
-  const sdk::NodeView& node = e.node();
-  const sdk::NodeView* rope = e.folded("rope_tail");
-  const sdk::ValueView q = node.in(0);
+/// Matrix units take states in float16 alone: rows are such numbers already.
+bool in_matrices(const Emitter& e) {
+  const sdk::ValueView window = e.node().in(2), cache = e.node().in(3);
+  return e.shape().matrix != Matrix::none && is_half(window) && (!cache || is_half(cache)) && window.cols() % 8 == 0;
+}
+
+void emit_in_matrices(Emitter& e, Place o) {
+  const sdk::ValueView q = e.node().in(0);
   const Count tokens = tokens_of(q);
   const auto heads = u32(q.dim(1)), width = u32(q.cols());
+  constexpr std::uint32_t slices = 8, part = 16, large_bytes = 37 * 1024; // as attend_tiles.glsl has them
   SeenRows seen = seen_rows(e, 1, 6);
-  // Few tokens: the rows of one are shared out among several workgroups.
-  const bool few = is_few(tokens);
-  const auto parts = few ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(seen.most / 64, 2, 16)) : 1u;
-  const Place o = rope != nullptr ? Emitter::out(*rope, 0) : e.out(0);
-  Place sums = o;
-  if (few) sums = e.floats(tokens * (std::uint64_t{heads} * parts * (width + 2)));
-  if (!few && rope != nullptr) sums = e.floats(tokens * (std::uint64_t{heads} * width));
+  seen.at[0] = reads(e.half_of(e.in(1), tokens, width).x);
+  Dispatch d;
+  d.shader = e.shape().matrix == Matrix::plain ? "attend_matrix_plain" : "attend_matrix";
+  const std::uint32_t head_parts = heads > part && e.shape().shared_bytes >= large_bytes ? 2 : 1;
+  d.constants = {k_threads, 1, 1, head_parts, (width + slices * part - 1) / (slices * part)};
+  d.at = std::move(seen.at);
+  d.at.insert(d.at.end(), {reads(e.in(0)), writes(o), reads(e.in(5))});
+  d.n = std::move(seen.n);
+  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(e.node().attr_float("scale")))});
+  d.groups[0] = {fixed(heads), head_parts * part};
+  d.groups[1] = {tokens};
+  e.add(std::move(d));
+}
+
+/// The parts of a head, or with one part the heads themselves.
+void emit_parts(Emitter& e, Place sums, std::uint32_t parts) {
+  const sdk::ValueView q = e.node().in(0);
+  const auto heads = u32(q.dim(1));
+  SeenRows seen = seen_rows(e, 1, 6);
   Dispatch d;
   d.shader = "attend";
   d.constants = {k_threads};
@@ -145,15 +162,31 @@ void emit_attention(Emitter& e) {
   d.at = std::move(seen.at);
   d.at.insert(d.at.end(), {reads(e.in(0)), writes(sums), reads(e.in(5))});
   d.n = std::move(seen.n);
-  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(node.attr_float("scale")))});
+  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(e.node().attr_float("scale")))});
   d.groups[0] = {fixed(heads), k_heads_each};
   d.groups[1] = {fixed(parts)};
-  d.groups[2] = {tokens};
+  d.groups[2] = {tokens_of(q)};
   e.add(std::move(d));
-  if (few) return emit_merge(e, sums, o, parts, rope);
+}
 
+void emit_attention(Emitter& e) {
+  const sdk::NodeView& node = e.node();
+  const sdk::NodeView* rope = e.folded("rope_tail");
+  const sdk::ValueView q = node.in(0);
+  const Count tokens = tokens_of(q);
+  const auto heads = u32(q.dim(1)), width = u32(q.cols());
+  const Place o = rope != nullptr ? Emitter::out(*rope, 0) : e.out(0);
+  if (is_few(tokens)) { // the rows of one token are shared out among several workgroups
+    const std::uint64_t most = seen_rows(e, 1, 6).most;
+    const auto parts = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(most / 64, 2, 16));
+    const Place sums = e.floats(tokens * (std::uint64_t{heads} * parts * (width + 2)));
+    emit_parts(e, sums, parts);
+    return emit_merge(e, sums, o, parts, rope);
+  }
+  const Place mixed = rope != nullptr ? e.floats(tokens * (std::uint64_t{heads} * width)) : o;
+  in_matrices(e) ? emit_in_matrices(e, mixed) : emit_parts(e, mixed, 1);
   if (rope != nullptr)
-    emit_row_work(e, sums, o, e.in(*rope, 1), tokens * heads, width, heads, {.norm = {}, .rope = rope});
+    emit_row_work(e, mixed, o, e.in(*rope, 1), tokens * heads, width, heads, {.norm = {}, .rope = rope});
   emit_ring_write(e, e.in(1), e.out(1), node.in(2), e.in(6), e.in(7), tokens);
 }
 

@@ -32,15 +32,6 @@ void emit_product(Emitter& emitter, const Product& product);
 /// So few rows that weights are better read once for all of them than through tiles.
 inline bool is_few(Count rows) { return rows.most <= static_cast<std::uint64_t>(k_few_tokens); }
 
-/// Pairs of token and slot in the order of their experts, for products by tiles.
-inline constexpr std::uint32_t k_most_listed_experts = 1023; // what expert_sort.comp keeps in shared memory, less one
-struct ExpertList {
-  Place order, tiles;
-  std::uint32_t most_tiles = 0;
-};
-ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint32_t experts);
-void emit_product_by_list(Emitter& emitter, const Product& product, const ExpertList& list);
-
 /// What weights of this format need besides themselves; none for most.
 Place grid_of(Emitter& emitter, WeightFormat format);
 /// What products tell their pipelines besides the format: whether rows are whole chunks of 16.

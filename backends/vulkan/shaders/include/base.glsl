@@ -25,6 +25,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) restrict readonly b
 layout(buffer_reference, scalar, buffer_reference_align = 8) restrict readonly buffer InWords2 { uvec2 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 16) restrict readonly buffer InWords4 { uvec4 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Words4 { uvec4 v; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer OutVec4 { vec4 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { uint16_t v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 2) restrict readonly buffer InHalves { uint16_t v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 1) restrict readonly buffer InBytes { uint8_t v[]; };
