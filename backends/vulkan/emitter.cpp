@@ -43,6 +43,12 @@ Place Emitter::constants(std::span<const std::byte> bytes) {
   return {Place::Kind::constants, 0, at};
 }
 
+Place Emitter::counters(std::uint64_t n) {
+  const Place place{Place::Kind::counters, 0, recording_.counters * 4};
+  recording_.counters += n;
+  return place;
+}
+
 std::uint32_t Emitter::word(Count count) {
   std::vector<Count>& counts = recording_.counts;
   const auto known = std::find(counts.begin(), counts.end(), count);
@@ -54,7 +60,7 @@ std::uint32_t Emitter::word(Count count) {
 std::uint32_t Emitter::word(float value) { return std::bit_cast<std::uint32_t>(value); }
 
 void Emitter::add(Dispatch dispatch) {
-  assert(dispatch.at.size() <= PushBlock::k_addresses && dispatch.n.size() <= PushBlock::k_words);
+  assert(dispatch.n.size() <= PushBlock::k_words);
   dispatch.node = node().id();
   recording_.dispatches.push_back(std::move(dispatch));
 }
