@@ -8,9 +8,6 @@ namespace {
 constexpr std::uint32_t k_tile_n = 128, k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
 constexpr std::uint32_t k_sort_threads = 256;
 
-/// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
-std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
-
 constexpr std::string_view k_few_rows = "matvec";
 
 std::vector<Use> operands(Emitter& emitter, const Product& p) {

@@ -1,28 +1,26 @@
-// The largest of a token's scores, one after another, and what their weights are.
+// The largest of a token's scores in descending order.
 
 const uint k_most_choices = 2048, k_most_chosen = 64;
-shared float choices[k_most_choices]; // NaN: taken
+shared float choices[k_most_choices + 4];
 shared int chosen[k_most_chosen];
 
 /// Fills chosen[0..k): indices of the largest of choices[0..n), ties to the lower one; -1 when none is left. What was NaN
-/// counts as -inf.
+/// counts as -inf. An element's place is the number of those before it. By the whole workgroup, choices being written.
 void choose(uint n, uint k) {
   for (uint i = THREAD; i < n; i += THREADS)
     if (isnan(choices[i])) choices[i] = -INFINITE;
+  for (uint i = n + THREAD; i < n + 4u; i += THREADS) choices[i] = uintBitsToFloat(0x7fc00000u); // before nobody
   barrier();
-  for (uint slot = 0; slot < k; ++slot) {
-    float best = -INFINITE, index = -float(k_most_choices);
-    for (uint i = THREAD; i < n; i += THREADS)
-      if (choices[i] > best) best = choices[i];
-    best = group_max(best);
-    for (uint i = THREAD; i < n; i += THREADS)
-      if (choices[i] == best) index = max(index, -float(i));
-    index = group_max(index);
-    const int winner = index > -float(k_most_choices) ? int(-index) : -1;
-    if (THREAD == 0) {
-      chosen[slot] = winner;
-      if (winner >= 0) choices[winner] = uintBitsToFloat(0x7fc00000u);
-    }
-    barrier();
+  for (uint i = THREAD; i < n; i += THREADS) {
+    const float mine = choices[i];
+    uint before = 0;
+    for (uint j = 0; j < n; j += 4u)
+      [[unroll]] for (uint u = 0; u < 4u; ++u) {
+        const float other = choices[j + u];
+        if (other > mine || (other == mine && j + u < i)) ++before;
+      }
+    if (before < k) chosen[before] = int(i);
   }
+  for (uint i = n + THREAD; i < k; i += THREADS) chosen[i] = -1;
+  barrier();
 }
