@@ -14,6 +14,18 @@ const sdk::NodeView* Emitter::folded(std::string_view op) const {
   return nullptr;
 }
 
+const sdk::NodeView* Emitter::folded_before(const sdk::NodeView& node, std::uint32_t i) const {
+  for (const std::size_t part : fusion_.folds[index_].with)
+    if (nodes_[part].raw().out[0] == node.raw().in[i]) return &nodes_[part];
+  return nullptr;
+}
+
+const sdk::NodeView* Emitter::folded_behind() const {
+  for (const std::size_t part : fusion_.folds[index_].with)
+    if (nodes_[part].raw().in[0] == node().raw().out[0]) return &nodes_[part];
+  return nullptr;
+}
+
 Place Emitter::in(const sdk::NodeView& node, std::uint32_t i) const {
   if (i >= node.n_in() || node.raw().in[i] == SCF_NONE) return {};
   const std::uint32_t value = node.raw().in[i];

@@ -75,6 +75,7 @@ struct Recording {
 /// What ops may count on of the device.
 struct Shape {
   std::uint32_t subgroup = 32;
+  std::uint32_t shared_bytes = 32768;
   std::uint32_t most_groups_x = 65535;
 };
 
@@ -95,6 +96,9 @@ public:
   const sdk::NodeView& node() const { return nodes_[index_]; }
   /// The node of this op whose work is part of this one's; nullptr: there is none.
   const sdk::NodeView* folded(std::string_view op) const;
+  /// The same by its place: what writes the value that input `i` of `node` is, and what reads output 0 of this node.
+  const sdk::NodeView* folded_before(const sdk::NodeView& node, std::uint32_t i) const;
+  const sdk::NodeView* folded_behind() const;
   const Shape& shape() const { return shape_; }
   std::uint32_t subgroup() const { return shape_.subgroup; }
 
