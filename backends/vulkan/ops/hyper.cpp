@@ -63,16 +63,20 @@ void emit_hc_post(Emitter& e) {
 
 sdk::Claim claim_hc_split(const sdk::NodeView& node) { return few_streams(node.out(0).cols()); }
 
-void emit_hc_split(Emitter& e) {
-  const Count tokens = tokens_of(e.node().in(0));
+void emit_split(Emitter& e, std::vector<Use> at, std::int64_t streams, Count tokens) {
   Dispatch d;
   d.shader = "hc_split";
   d.constants = {64};
-  d.at = {reads(e.in(0)), reads(e.in(1)), reads(e.in(2)), writes(e.out(0)), writes(e.out(1)), writes(e.out(2))};
-  d.n = {u32(e.node().out(0).cols()), e.word(tokens), u32(e.node().attr_int("iters")),
+  d.at = std::move(at);
+  d.n = {u32(streams), e.word(tokens), u32(e.node().attr_int("iters")),
          Emitter::word(static_cast<float>(e.node().attr_float("eps")))};
   d.groups[0] = {tokens};
   e.add(std::move(d));
+}
+
+void emit_hc_split(Emitter& e) {
+  emit_split(e, {reads(e.in(0)), reads(e.in(1)), reads(e.in(2)), writes(e.out(0)), writes(e.out(1)), writes(e.out(2))},
+             e.node().out(0).cols(), tokens_of(e.node().in(0)));
 }
 
 /// Products of the streams with fn, and sums of squares.
@@ -110,12 +114,14 @@ void emit_dots_and_mix(Emitter& e, bool head) {
   e.add(std::move(mix));
 }
 
-/// One launch for few tokens, with what `post` makes of the streams on the way; nullptr: they are there.
+/// For few tokens, with what `post` makes of the streams on the way; nullptr: they are there. Gates for hc_post are
+/// made behind it, beside what goes on with x.
 void emit_turn(Emitter& e, const sdk::NodeView* post, bool head) {
   const sdk::ValueView s = e.node().in(0), fn = e.node().in(1);
   const auto k = u32(fn.cols()), rows = u32(fn.rows());
   const Count tokens = tokens_of(s);
-  constexpr std::uint32_t subgroups = 9; // one makes gates while eight mix
+  constexpr std::uint32_t subgroups = 8;
+  const Place numbers = e.floats(tokens * rows);
   const std::uint32_t columns = 4 * e.subgroup(), parts = (k + columns - 1) / columns;
   const Added added = post != nullptr ? added_by(e, *post) : Added{};
   Dispatch d;
@@ -133,19 +139,17 @@ void emit_turn(Emitter& e, const sdk::NodeView* post, bool head) {
           reads(e.in(2)),
           reads(e.in(3)),
           writes(e.out(0)),
-          head ? Use{} : writes(e.out(1)),
-          head ? Use{} : writes(e.out(2)),
+          writes(numbers),
           reads(e.counters(tokens.most)),
           reads(grid_of(e, fn.dtype()))};
-  d.n = {k,
-         parts,
-         u32(s.cols()),
-         head ? 0 : u32(e.node().attr_int("iters")),
-         Emitter::word(static_cast<float>(e.node().attr_float("eps"))),
+  d.n = {k, parts, u32(s.cols()), Emitter::word(static_cast<float>(e.node().attr_float("eps"))),
          Emitter::word(static_cast<float>(e.node().attr_float("rms_eps")))};
   d.groups[0] = {fixed(parts)};
   d.groups[1] = {tokens};
   e.add(std::move(d));
+  if (!head)
+    emit_split(e, {reads(numbers), reads(e.in(2)), reads(e.in(3)), {}, writes(e.out(1)), writes(e.out(2))}, s.dim(1),
+               tokens);
 }
 
 void emit_gated_mix(Emitter& e, bool head) {

@@ -159,7 +159,7 @@ void score_tile(uint eights, uint here) {
 }
 
 /// The parts of these heads, and the sink, become one.
-void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums) {
+void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums, uint64_t sinks, uint64_t o) {
   const uint n = number(0), heads = number(6), thread = THREAD, pairs = number(8) >> 16;
   for (uint i = thread; i < parts * k_heads; i += k_threads) {
     SharedFloats end = SharedFloats(floats(sums, (i / k_heads * (n + 2u) + n) * k_heads + i % k_heads));
@@ -168,7 +168,7 @@ void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums) {
   }
   barrier();
   if (thread < k_heads) {
-    const float sink = InFloats(more_at(8)).v[first_head + min(thread, mine - 1u)];
+    const float sink = InFloats(sinks).v[first_head + min(thread, mine - 1u)];
     float most = sink;
     for (uint p = 0; p < parts; ++p) most = max(most, weights[p][thread]);
     float all = exp(sink - most);
@@ -201,9 +201,9 @@ void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums) {
   [[unroll]] for (uint g = 0; g < k_heads; ++g) {
     if (g >= mine) break;
     const vec2 two = turns ? turned(mixed[g], thread - first, position, more_at(13), INVERSE) : mixed[g];
-    Floats o = Floats(floats(more_at(9), (uint64_t(t) * heads + first_head + g) * n + 2u * thread));
-    o.v[0] = two.x;
-    if (both) o.v[1] = two.y;
+    Floats to = Floats(floats(o, (uint64_t(t) * heads + first_head + g) * n + 2u * thread));
+    to.v[0] = two.x;
+    if (both) to.v[1] = two.y;
   }
 }
 
@@ -214,6 +214,7 @@ void main() {
   const uint n = number(0), heads = number(6), t = gl_WorkGroupID.z, part = gl_WorkGroupID.y, thread = THREAD;
   const uint group = gl_WorkGroupID.x, groups = gl_NumWorkGroups.x, first_head = group * k_heads;
   const uint mine = min(k_heads, heads - first_head), eights = (n + 7u) / 8u;
+  const uint64_t sinks = more_at(8), o = more_at(9), counters = more_at(10);
   if (ALONE && group == 0 && part == 0) write_window(t);
   const Seen seen = seen_by(t);
   const uint each = (seen.count + gl_NumWorkGroups.y - 1u) / gl_NumWorkGroups.y;
@@ -277,9 +278,9 @@ void main() {
       mine_of.v[k_heads * n + g] = peaks[now][g];
       mine_of.v[k_heads * (n + 1u) + g] = sum[g];
     }
-  if (!last_of(more_at(10) + slot * 4UL, parts)) return;
-  merge(t, first_head, mine, parts, sums);
+  if (!last_of(counters + slot * 4UL, parts)) return;
+  merge(t, first_head, mine, parts, sums, sinks, o);
   // All have read the windows when all heads of all tokens are done.
-  if (ALONE || !last_of(more_at(10) + uint64_t(gl_NumWorkGroups.z) * groups * 4UL, gl_NumWorkGroups.z * groups)) return;
+  if (ALONE || !last_of(counters + uint64_t(gl_NumWorkGroups.z) * groups * 4UL, gl_NumWorkGroups.z * groups)) return;
   for (uint i = 0; i < gl_NumWorkGroups.z; ++i) write_window(i);
 }

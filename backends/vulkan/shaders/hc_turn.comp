@@ -1,6 +1,7 @@
 // Out of one layer and into the next, for few tokens: what the layer gives goes back into the streams, and while a part of
 // the columns is at hand, it is multiplied with the rows of fn and its squares are summed. The last workgroup of a token
-// makes gates of the sums and mixes the streams by them.
+// mixes the streams by their gates; what goes on to hc_post is made of the same sums by hc_split.comp, which nobody waits
+// for.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "base.glsl"
@@ -10,38 +11,12 @@
 layout(constant_id = 1) const uint FORMAT = 0;
 layout(constant_id = 2) const uint STREAMS = 1;
 layout(constant_id = 3) const bool TURN = false; // else the streams are there
-layout(constant_id = 4) const bool HEAD = false; // nothing goes on to hc_post
+layout(constant_id = 4) const bool HEAD = false; // there are gates and nothing else
 layout(constant_id = 5) const uint EACH = 1;     // rows of fn, or the squares, that a subgroup has
 
-const uint k_rows = HEAD ? STREAMS : 2 * STREAMS + STREAMS * STREAMS, k_most_rows = 80, k_most_fours = 128, k_held = 4, k_most_pairs = 64;
+const uint k_rows = HEAD ? STREAMS : 2 * STREAMS + STREAMS * STREAMS, k_most_rows = 80, k_most_fours = 128, k_held = 4;
 shared vec4 columns[k_most_fours]; // of a part: four for each lane of a subgroup
-shared float totals[k_most_rows + 1], bases[k_most_rows], scales[3];
-
-/// From logits to weights comb[source][destination] whose rows and columns sum to 1; by each thread for itself.
-void sinkhorn_alone(inout float a[k_most_pairs], uint iters, float eps) {
-  [[unroll]] for (uint r = 0; r < STREAMS; ++r) {
-    float most = a[r * STREAMS], sum = 0.0;
-    [[unroll]] for (uint c = 1; c < STREAMS; ++c) most = max(most, a[r * STREAMS + c]);
-    [[unroll]] for (uint c = 0; c < STREAMS; ++c) {
-      a[r * STREAMS + c] = exp(a[r * STREAMS + c] - most);
-      sum += a[r * STREAMS + c];
-    }
-    [[unroll]] for (uint c = 0; c < STREAMS; ++c) a[r * STREAMS + c] = a[r * STREAMS + c] / sum + eps;
-  }
-  for (uint pass = 1; pass < 2u * max(iters, 1u); ++pass) { // columns, rows, columns, ...
-    const bool by_column = (pass & 1u) != 0u;
-    [[unroll]] for (uint i = 0; i < STREAMS; ++i) {
-      float sum = eps;
-      [[unroll]] for (uint j = 0; j < STREAMS; ++j) sum += by_column ? a[j * STREAMS + i] : a[i * STREAMS + j];
-      const float less = 1.0 / sum;
-      [[unroll]] for (uint j = 0; j < STREAMS; ++j)
-        if (by_column)
-          a[j * STREAMS + i] *= less;
-        else
-          a[i * STREAMS + j] *= less;
-    }
-  }
-}
+shared float totals[k_most_rows + 1], bases[STREAMS], scale_of_gates;
 
 /// Column i of the streams as the layer before leaves them: post[c]·(y + more) + sum over r of comb[r][c]·s[r].
 float turned(uint t, uint k, uint width, uint i) {
@@ -56,21 +31,23 @@ float turned(uint t, uint k, uint width, uint i) {
 }
 
 // at: s[T,n,E], y[T,E], more[T,E] or none, post[T,n], comb[T,n,n], new s (the only one where nothing is turned), fn[J,n·E],
-// sums[T,J+1,parts], base[J], scale[3 or 1], x[T,E], new post, new comb, counters[T], grid.
+// sums[T,J+1,parts], base[J], scale[3 or 1], x[T,E], numbers[T,J], counters[T], grid.
 void main() {
-  const uint k = number(0), parts = number(1), width = number(2), iters = number(3);
-  const float eps = real(4), rms_eps = real(5);
+  const uint k = number(0), parts = number(1), width = number(2);
   const uint part = gl_WorkGroupID.x, t = gl_WorkGroupID.y, lane = gl_SubgroupInvocationID, each = 4u * gl_SubgroupSize;
   const uint begin = part * each, mine = begin + 4u * lane;
   const uint64_t fn = at(6), stride = row_bytes(FORMAT, k), streams = floats(at(5), uint64_t(t) * k);
+  const uint64_t x = floats(more_at(10), uint64_t(t) * width), numbers = more_at(11), counter = more_at(12);
 
-  // Weights do not wait for the streams.
+  // What does not wait for the streams.
   vec4 weights[EACH];
   if (FORMAT == k_f32 && mine < k)
     [[unroll]] for (uint r = 0; r < EACH; ++r) {
       const uint j = min(gl_SubgroupID + r * gl_NumSubgroups, k_rows - 1u);
       weights[r] = InVec4(floats(fn, uint64_t(j) * k + mine)).v;
     }
+  if (THREAD < STREAMS) bases[THREAD] = InFloats(more_at(8)).v[THREAD];
+  if (THREAD == 0) scale_of_gates = InFloats(more_at(9)).v[0];
   for (uint i = THREAD; i < each; i += THREADS) {
     float value = 0.0;
     if (begin + i < k) {
@@ -91,31 +68,27 @@ void main() {
     } else if (FORMAT == k_f32) {
       if (mine < k) sum = dot(columns[lane], weights[r]);
     } else if (4u * lane < gl_SubgroupSize && begin + 16u * lane < k) {
-      const Chunk ws = weight_chunk(FORMAT, true, fn + uint64_t(j) * stride, begin / 16u + lane, k, more_at(14));
+      const Chunk ws = weight_chunk(FORMAT, true, fn + uint64_t(j) * stride, begin / 16u + lane, k, more_at(13));
       [[unroll]] for (uint i = 0; i < 4; ++i) sum += dot(columns[4u * lane + i], ws.v[i]);
     }
     sum = subgroupAdd(sum);
     if (lane == 0) SharedFloats(sums).v[j * parts + part] = sum;
   }
-  if (!last_of(more_at(13) + t * 4u, parts)) return;
+  if (!last_of(counter + t * 4u, parts)) return;
 
-  // All threads but those of the first subgroup mix; it makes what goes on to hc_post.
-  const uint mixers = THREADS - gl_SubgroupSize, fours = width / 4u;
-  const bool mixes = gl_SubgroupID != 0;
-  uint from = THREAD - gl_SubgroupSize;
+  // The streams are on their way while the sums are made.
+  const uint fours = width / 4u;
+  uint from = THREAD;
   vec4 held[STREAMS * k_held];
 #define LOAD_HELD                                                                                                      \
-  if (mixes)                                                                                                           \
-    [[unroll]] for (uint h = 0; h < k_held; ++h)                                                                       \
-      [[unroll]] for (uint r = 0; r < STREAMS; ++r)                                                                    \
-        if (from + h * mixers < fours)                                                                                 \
-          held[h * STREAMS + r] = SharedVec4(floats(streams, uint64_t(r) * width + 4u * (from + h * mixers))).v;
+  [[unroll]] for (uint h = 0; h < k_held; ++h)                                                                         \
+    [[unroll]] for (uint r = 0; r < STREAMS; ++r)                                                                      \
+      held[h * STREAMS + r] =                                                                                          \
+          SharedVec4(floats(streams, uint64_t(r) * width + 4u * min(from + h * THREADS, fours - 1u))).v;
   LOAD_HELD
-  if (THREAD < (HEAD ? 1u : 3u)) scales[THREAD] = InFloats(more_at(9)).v[THREAD];
   [[unroll]] for (uint r = 0; r < EACH; ++r) {
     const uint j = gl_SubgroupID + r * gl_NumSubgroups;
     if (j > k_rows) break;
-    if (lane == 0 && j < k_rows) bases[j] = InFloats(more_at(8)).v[j];
     float sum = 0.0;
     for (uint p0 = 0; p0 < parts; p0 += 4u * gl_SubgroupSize) {
       float four[4];
@@ -129,29 +102,20 @@ void main() {
     if (lane == 0) totals[j] = sum;
   }
   barrier();
-  const float norm = 1.0 / sqrt(totals[k_rows] / float(k) + rms_eps);
-#define NUMBER(j, s) (totals[j] * norm * scales[s] + bases[j])
-  if (mixes) {
-    float gates[STREAMS];
-    [[unroll]] for (uint r = 0; r < STREAMS; ++r) gates[r] = sigmoid(NUMBER(r, 0)) + eps;
-    while (from < fours) {
-      [[unroll]] for (uint h = 0; h < k_held; ++h) {
-        vec4 sum = vec4(0.0);
-        [[unroll]] for (uint r = 0; r < STREAMS; ++r) sum += gates[r] * held[h * STREAMS + r];
-        const uint four = from + h * mixers;
-        if (four < fours) SharedVec4(floats(more_at(10), uint64_t(t) * width + 4u * four)).v = sum;
-      }
-      from += k_held * mixers;
+  const float norm = 1.0 / sqrt(totals[k_rows] / float(k) + real(4));
+  if (!HEAD && THREAD < k_rows) Floats(floats(numbers, t * k_rows)).v[THREAD] = totals[THREAD] * norm;
+  float gates[STREAMS];
+  [[unroll]] for (uint r = 0; r < STREAMS; ++r) gates[r] = sigmoid(totals[r] * norm * scale_of_gates + bases[r]) + real(3);
+  while (from < fours) {
+    [[unroll]] for (uint h = 0; h < k_held; ++h) {
+      vec4 sum = vec4(0.0);
+      [[unroll]] for (uint r = 0; r < STREAMS; ++r) sum += gates[r] * held[h * STREAMS + r];
+      const uint four = from + h * THREADS;
+      if (four < fours) SharedVec4(floats(x, 4u * four)).v = sum;
+    }
+    from += k_held * THREADS;
+    if (from < fours) {
       LOAD_HELD
     }
-    return;
   }
-  if (HEAD) return;
-  if (lane < STREAMS)
-    Floats(more_at(11)).v[t * STREAMS + lane] = 2.0 * sigmoid(NUMBER(STREAMS + lane, 1));
-  float comb[k_most_pairs];
-  [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; ++i) comb[i] = NUMBER(2u * STREAMS + i, 2);
-  sinkhorn_alone(comb, iters, eps);
-  [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; ++i)
-    if (i % gl_SubgroupSize == lane) Floats(more_at(12)).v[t * STREAMS * STREAMS + i] = comb[i];
 }

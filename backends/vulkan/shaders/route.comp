@@ -26,7 +26,7 @@ void choose_experts(uint t) {
   for (uint i = THREAD; i < n; i += THREADS) {
     const float x = PRODUCT ? SharedFloats(logits).v[i] : InFloats(logits).v[i];
     probs[i] = FROM == 2 ? x : sqrt(softplus(x));
-    if (FROM == 0) choices[i] = probs[i] + (bias != 0UL ? InFloats(bias).v[i] : 0.0);
+    if (FROM == 0) offer(i, probs[i] + (bias != 0UL ? InFloats(bias).v[i] : 0.0));
   }
   barrier();
   if (FROM == 0) {
@@ -101,7 +101,8 @@ void main() {
     return;
   }
   const uint tokens = count(6), first = gl_WorkGroupID.y * TOKENS;
+  const uint64_t counters = more_at(9);
   make_logits(first, tokens);
-  if (!last_of(more_at(9) + gl_WorkGroupID.y * 4u, gl_NumWorkGroups.x)) return;
+  if (!last_of(counters + gl_WorkGroupID.y * 4u, gl_NumWorkGroups.x)) return;
   for (uint t = first; t < min(first + TOKENS, tokens); ++t) choose_experts(t);
 }
