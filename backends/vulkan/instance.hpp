@@ -20,10 +20,10 @@ enum class Matrix : std::uint32_t { none = 0, units = 1, plain = 2 };
 
 /// What users may set in open().
 struct Settings {
-  bool validation = false; // the validation layer watches; what it says fails the call that made it say so
-  bool staging = false;    // device memory counts as not mappable, whatever it is: for tests of the copies
+  bool validation = false;       // the validation layer watches; what it says fails the call that made it say so
+  bool staging = false;          // device memory counts as not mappable, whatever it is: for tests of the copies
   Matrix matrix = Matrix::units; // who may multiply matrices of float16
-  std::string cache;       // folder of the pipeline cache; empty: $XDG_CACHE_HOME/seacliff; "off": none
+  std::string cache;             // folder of the pipeline cache; empty: $XDG_CACHE_HOME/seacliff; "off": none
 };
 Settings read_settings(const scf_kv* pairs, std::uint32_t count);
 
