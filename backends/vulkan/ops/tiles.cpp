@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint32_t k_tile_n = 128, k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
 constexpr std::uint32_t k_half_threads = 128;                              // as product_tiles.glsl has it
-constexpr std::uint32_t k_sort_threads = 1024;
+constexpr std::uint32_t k_sort_threads = 1024; // at most
 
 std::uint32_t word_of(Product::Mode mode) { return static_cast<std::uint32_t>(mode); }
 
@@ -96,7 +96,7 @@ ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint3
   list.tiles = emitter.block(std::uint64_t{list.most_tiles} * 12);
   Dispatch d;
   d.shader = "expert_sort";
-  d.constants = {k_sort_threads};
+  d.constants = {std::min(k_sort_threads, emitter.shape().most_threads)};
   d.at = {reads(ids), writes(list.order), writes(list.tiles)};
   d.n = {emitter.word(pairs), experts, list.most_tiles};
   emitter.add(std::move(d));
