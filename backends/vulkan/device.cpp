@@ -51,6 +51,7 @@ void Device::create() {
   if (caps.import_align != 0) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   if (caps.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (caps.calibrated) extensions.push_back(VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME);
+  if (caps.matrix == Matrix::units) extensions.push_back(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
   if (caps.size_control_extension) extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
 
   VkPhysicalDeviceSubgroupSizeControlFeatures sizes{};
@@ -61,6 +62,9 @@ void Device::create() {
   VkPhysicalDeviceShaderIntegerDotProductFeatures dots{};
   dots.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
   dots.shaderIntegerDotProduct = VK_TRUE;
+  VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix{};
+  matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV;
+  matrix.cooperativeMatrix = VK_TRUE;
   VkPhysicalDeviceVulkan12Features f12{};
   f12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
   f12.timelineSemaphore = VK_TRUE;
@@ -68,6 +72,12 @@ void Device::create() {
   f12.scalarBlockLayout = VK_TRUE;
   f12.storageBuffer8BitAccess = VK_TRUE;
   if (core_sizes || caps.size_control_extension) f12.pNext = &sizes;
+  if (caps.matrix != Matrix::none) f12.shaderFloat16 = VK_TRUE;
+  if (caps.matrix == Matrix::units) {
+    f12.vulkanMemoryModel = VK_TRUE;
+    matrix.pNext = f12.pNext;
+    f12.pNext = &matrix;
+  }
   VkPhysicalDeviceVulkan11Features f11{};
   f11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   f11.storageBuffer16BitAccess = VK_TRUE;

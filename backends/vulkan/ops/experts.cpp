@@ -1,7 +1,9 @@
 // Experts: the routed ones and the shared one.
 #include "catalogue.hpp"
 #include "elementwise.hpp"
+#include "products.hpp"
 #include "stream.hpp"
+#include "tiles.hpp"
 
 namespace seacliff::vulkan {
 namespace {
@@ -137,6 +139,22 @@ Product product_for(const Emitter& e, const Experts& x, Place from, std::uint32_
   return p;
 }
 
+/// On matrix units: gate, up and what they become in one launch, then down.
+void emit_on_matrix(Emitter& e, const Experts& x) {
+  ExpertList made;
+  const ExpertList* list = nullptr;
+  if (x.ids) {
+    made = emit_expert_list(e, x.ids, x.pairs(), x.count);
+    list = &made;
+  }
+  GatedProduct first{product_for(e, x, x.x, x.gate, {}, x.width, x.hidden, x.slots), e.in(x.up), x.weights,
+                     static_cast<float>(e.node().attr_float("clamp"))};
+  const HalfRows mid = emit_gated(e, first, list);
+  const Place parts = x.slots > 1 ? e.floats(x.pairs() * x.width) : x.y;
+  emit_half_product(e, product_for(e, x, mid.x, x.down, parts, x.hidden, x.width, 1), mid, list);
+  if (x.slots > 1) emit_sum_slots(e, parts, x.y, x.tokens, x.slots, x.width);
+}
+
 /// Product after product: by tiles of one expert each, after the pairs were brought in order, or one after another
 /// where gate and up are of different formats.
 void emit_products(Emitter& e, const Experts& x) {
@@ -156,8 +174,13 @@ void emit_products(Emitter& e, const Experts& x) {
 void emit_experts(Emitter& e, bool shared) {
   const Experts x = experts_of(e, shared);
   const bool same = format_of(e.node().in(x.gate)) == format_of(e.node().in(x.up));
-  if (!is_few(x.tokens) || !same) return emit_products(e, x);
-  if (!emit_streamed(e, x)) emit_fused(e, x);
+  if (is_few(x.tokens)) {
+    if (!same) return emit_products(e, x);
+    if (!emit_streamed(e, x)) emit_fused(e, x);
+    return;
+  }
+  const bool in_tiles = same && (!x.ids || x.count <= k_most_listed_experts);
+  in_tiles&& on_matrix(e) ? emit_on_matrix(e, x) : emit_products(e, x);
 }
 
 sdk::Claim claim_moe(const sdk::NodeView& node) { return with_weights(node, {3, 4, 5}); }

@@ -1,21 +1,13 @@
+#include "products.hpp"
 #include "stream.hpp"
+#include "tiles.hpp"
 
 #include <seacliff/sdk/blocks.hpp>
 
 namespace seacliff::vulkan {
 namespace {
 
-constexpr std::uint32_t k_tile_n = 128, k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
-constexpr std::uint32_t k_sort_threads = 256;
-
-/// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
-std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
-
 constexpr std::string_view k_streamed = "few", k_few_rows = "matvec";
-
-std::vector<Use> operands(Emitter& emitter, const Product& p) {
-  return {reads(p.x), reads(p.w), writes(p.y), reads(p.ids), reads(grid_of(emitter, p.format))};
-}
 
 /// Rows of weights past x in shared memory; false: it cannot be done.
 bool emit_streamed(Emitter& emitter, const Product& p) {
@@ -57,20 +49,6 @@ void emit_few(Emitter& emitter, const Product& p) {
   d.n = {p.k, emitter.word(p.rows), p.share, p.matrices, Emitter::word(p.norm.eps), p.n};
   d.groups[0] = {fixed(p.n), each * k_row_groups};
   d.groups[1] = {p.rows, at_once};
-  emitter.add(std::move(d));
-}
-
-void emit_tiles(Emitter& emitter, const Product& p) {
-  const bool grouped = p.mode == Product::Mode::grouped;
-  const Count rows = grouped ? Count{p.rows.factor / p.matrices, p.rows.sym, p.rows.most / p.matrices} : p.rows;
-  Dispatch d;
-  d.shader = "matmul";
-  d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
-  d.at = operands(emitter, p);
-  d.n = {p.k, p.n, emitter.word(rows), p.share, p.matrices};
-  d.groups[0] = {fixed(p.n), k_tile_n};
-  d.groups[1] = {rows, k_tile};
-  d.groups[2] = {fixed(grouped ? p.matrices : 1)};
   emitter.add(std::move(d));
 }
 
@@ -133,32 +111,6 @@ void emit_product(Emitter& emitter, const Product& product) {
                                 emit_expert_list(emitter, product.ids, product.rows, product.matrices));
   }
   is_few(sets) ? emit_few(emitter, product) : emit_tiles(emitter, product);
-}
-
-ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint32_t experts) {
-  ExpertList list;
-  list.most_tiles =
-      u32(static_cast<std::int64_t>(pairs.most / k_tile + std::min<std::uint64_t>(experts + 1, pairs.most)));
-  list.order = emitter.block(pairs.most * 4);
-  list.tiles = emitter.block(std::uint64_t{list.most_tiles} * 12);
-  Dispatch d;
-  d.shader = "expert_sort";
-  d.constants = {k_sort_threads};
-  d.at = {reads(ids), writes(list.order), writes(list.tiles)};
-  d.n = {emitter.word(pairs), experts, list.most_tiles};
-  emitter.add(std::move(d));
-  return list;
-}
-
-void emit_product_by_list(Emitter& emitter, const Product& p, const ExpertList& list) {
-  Dispatch d;
-  d.shader = "matmul";
-  d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
-  d.at = {reads(p.x), reads(p.w), writes(p.y), reads(list.order), reads(grid_of(emitter, p.format)), reads(list.tiles)};
-  d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices};
-  d.groups[0] = {fixed(p.n), k_tile_n};
-  d.groups[1] = {fixed(list.most_tiles)};
-  emitter.add(std::move(d));
 }
 
 sdk::Claim with_weights(const sdk::NodeView& node, std::initializer_list<std::uint32_t> inputs) {

@@ -32,14 +32,8 @@ void emit_product(Emitter& emitter, const Product& product);
 /// So few rows that weights are better read once for all of them than through tiles.
 inline bool is_few(Count rows) { return rows.most <= static_cast<std::uint64_t>(k_few_tokens); }
 
-/// Pairs of token and slot in the order of their experts, for products by tiles.
-inline constexpr std::uint32_t k_most_listed_experts = 1023; // what expert_sort.comp keeps in shared memory, less one
-struct ExpertList {
-  Place order, tiles;
-  std::uint32_t most_tiles = 0;
-};
-ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint32_t experts);
-void emit_product_by_list(Emitter& emitter, const Product& product, const ExpertList& list);
+/// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
+inline std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
 
 /// What weights of this format need besides themselves; none for most.
 Place grid_of(Emitter& emitter, WeightFormat format);
