@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint32_t k_tile_n = 128, k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
 constexpr std::uint32_t k_half_threads = 128;                              // as product_tiles.glsl has it
-constexpr std::uint32_t k_sort_threads = 1024; // at most
+constexpr std::uint32_t k_sort_threads = 1024;                             // at most
 
 std::uint32_t word_of(Product::Mode mode) { return static_cast<std::uint32_t>(mode); }
 
