@@ -21,6 +21,7 @@ struct Answers {
   VkPhysicalDeviceVulkan12Features f12{};
   VkPhysicalDeviceSubgroupSizeControlFeatures f_sizes{};
   VkPhysicalDeviceCooperativeMatrixFeaturesNV f_matrix{};
+  VkPhysicalDeviceShaderIntegerDotProductFeatures f_dots{};
   std::vector<VkExtensionProperties> extensions;
   std::vector<VkQueueFamilyProperties> queues;
 
@@ -67,6 +68,9 @@ void ask(const InstanceCalls& vk, VkPhysicalDevice device, Answers& a) {
   if (sizes) append(tail, a.f_sizes, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
   if (a.has(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME))
     append(tail, a.f_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV);
+  if (a.has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) ||
+      a.properties.properties.apiVersion >= VK_API_VERSION_1_3)
+    append(tail, a.f_dots, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
   a.features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   a.features.pNext = tail;
   vk.vkGetPhysicalDeviceFeatures2(device, &a.features);
@@ -236,7 +240,10 @@ void read_caps(const InstanceCalls& vk, Adapter& adapter, const Answers& a) {
   caps.fixed_subgroup = a.f_sizes.subgroupSizeControl != VK_FALSE &&
                         (a.sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   if (caps.fixed_subgroup) caps.subgroup = std::clamp(32u, a.sizes.minSubgroupSize, a.sizes.maxSubgroupSize);
+  caps.byte_dots = a.f_dots.shaderIntegerDotProduct != VK_FALSE;
+  caps.byte_dots_extension = !core && caps.byte_dots;
   caps.shared_bytes = limits.maxComputeSharedMemorySize;
+  caps.most_threads = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
   std::copy_n(limits.maxComputeWorkGroupCount, 3, caps.most_groups);
   caps.import_align = a.has(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME) ? a.import.minImportedHostPointerAlignment : 0;
   caps.memory_budget = a.has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);

@@ -75,8 +75,11 @@ struct Recording {
 /// What ops may count on of the device.
 struct Shape {
   std::uint32_t subgroup = 32;
-  Matrix matrix = Matrix::none;
+  std::uint32_t most_groups_x = 65535;
+  std::uint32_t most_threads = 128;   // of a workgroup
   std::uint32_t shared_bytes = 32768; // of a workgroup
+  bool byte_dots = false;             // sums of products of bytes
+  Matrix matrix = Matrix::none;
 };
 
 /// Activations as float16 in rows of whole 32 elements, zeros behind column k.

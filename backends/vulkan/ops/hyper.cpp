@@ -94,7 +94,7 @@ Dots emit_dots(Emitter& e, Place streams) {
   dots.sums = e.floats(tokens * (std::uint64_t{dots.parts} * (rows + 1)));
   Dispatch d;
   d.shader = "hc_dots";
-  d.constants = {k_row_groups * e.subgroup(), format_word(fn.dtype()), at_once, is_aligned(k)};
+  d.constants = {k_row_groups * e.subgroup(), format_word(format_of(fn)), at_once, is_aligned(k)};
   d.at = {reads(streams), reads(e.in(1)), writes(dots.sums), reads(grid_of(e, fn.dtype()))};
   d.n = {k, rows, dots.parts, e.word(tokens)};
   d.groups[0] = {fixed(dots.parts)};
@@ -115,7 +115,7 @@ Dots emit_turn(Emitter& e, const sdk::NodeView& post) {
   dots.sums = e.floats(tokens * (std::uint64_t{dots.parts} * (rows + 1)));
   Dispatch d;
   d.shader = "hc_turn";
-  d.constants = {k_row_groups * e.subgroup(), format_word(fn.dtype())};
+  d.constants = {k_row_groups * e.subgroup(), format_word(format_of(fn))};
   d.at = {reads(e.in(post, 0)), reads(added.y),       reads(added.more),
           reads(e.in(post, 2)), reads(e.in(post, 3)), writes(Emitter::out(post, 0)),
           reads(e.in(1)),       writes(dots.sums),    reads(grid_of(e, fn.dtype()))};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "emitter.hpp"
+#include "layouts.hpp"
 
 namespace seacliff::vulkan {
 
@@ -10,7 +11,7 @@ struct Product {
   enum class Mode : std::uint32_t { one = 0, by_id = 1, grouped = 2 };
 
   Place x, w, y;
-  DType format = DType::f32;
+  WeightFormat format;
   std::uint32_t k = 0, n = 0; // columns and rows of one matrix
   Count rows;                 // of y
   std::uint32_t share = 1;    // rows of y that have the same row of x
@@ -32,9 +33,8 @@ void emit_product(Emitter& emitter, const Product& product);
 inline bool is_few(Count rows) { return rows.most <= static_cast<std::uint64_t>(k_few_tokens); }
 
 /// What weights of this format need besides themselves; none for most.
-Place grid_of(Emitter& emitter, DType format);
-/// What products tell their pipelines: the format, and whether rows are whole chunks of 16.
-inline std::uint32_t format_word(DType format) { return static_cast<std::uint32_t>(format); }
+Place grid_of(Emitter& emitter, WeightFormat format);
+/// What products tell their pipelines besides the format: whether rows are whole chunks of 16.
 inline std::uint32_t is_aligned(std::uint32_t k) { return k % 16 == 0 ? 1 : 0; }
 
 /// Rows of weights that one workgroup of the kernels for few rows makes.
