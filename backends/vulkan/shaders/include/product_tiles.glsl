@@ -11,6 +11,7 @@ layout(constant_id = 6) const uint STAGES = 1;  // 2: a step is written while an
 layout(constant_id = 7) const bool GATED = false;
 layout(constant_id = 8) const uint BY_LIST = 3; // with MODE 1: 1: rows of x stand in the list, 2: those of y
 layout(constant_id = 9) const bool HALF_OUT = false; // y is float16 in rows of whole 32
+layout(constant_id = 10) const uint PARTS = 1;       // 2: a row of x is the sum of two such rows
 
 const uint k_threads = 128, k_tile_w = 128;
 const uint k_stride = DEEP / 8 + 1; // rows begin at different banks
@@ -89,7 +90,7 @@ void put_out(Tile tile, uint i, uint column, vec4 low, vec4 high) {
   }
 }
 
-// at: x[.,K] as float16 in rows of whole 32, w[.,N,K], y[.,N], list of rows, grid, tiles, other w (GATED), weights or none.
+// at: x[.,K] as float16, PARTS rows of whole 32 for each, w[.,N,K], y[.,N], list of rows, grid, tiles, other w (GATED), weights or none.
 void main() {
   const uint k = number(0), n = number(1), share = number(3), matrices = number(4);
   // Neighbours in the grid have the same weights, or with a list the same rows.
@@ -123,7 +124,7 @@ void main() {
   const uint wide = (k + 31u) / 32u * 32u; // elements of a row of x
   [[unroll]] for (uint i = 0; i < k_bring_x; ++i) {
     const uint row = min(x_row + i * (TILE_X / k_bring_x), tile.rows - 1u);
-    x_from[i] = at(0) + uint64_t(row_of(tile, row, (BY_LIST & 1u) != 0u) / share) * uint64_t(wide) * 2UL;
+    x_from[i] = at(0) + uint64_t(row_of(tile, row, (BY_LIST & 1u) != 0u) / share) * uint64_t(wide * PARTS) * 2UL;
   }
   [[unroll]] for (uint i = 0; i < k_parts_x; ++i)
     [[unroll]] for (uint j = 0; j < k_parts_w; ++j) SUM_CLEAR(sums[i][j]);
@@ -131,20 +132,20 @@ void main() {
   barrier();
 
   const uint chunks = (k + 15u) / 16u, pieces = wide / 8u;
-  const uint steps = known ? (wide + DEEP - 1u) / DEEP : 0u;
+  const uint steps = known ? (wide + DEEP - 1u) / DEEP * PARTS : 0u;
   Raw ws[k_bring_w];
   uvec4 xs[k_bring_x];
 #define FETCH(step)                                                                                                    \
   [[unroll]] for (uint i = 0; i < k_bring_w; ++i) {                                                                    \
-    const uint c = (step) * (DEEP / 16u) + w_chunk;                                                                    \
+    const uint c = (step) / PARTS * (DEEP / 16u) + w_chunk;                                                                    \
     if (c < chunks)                                                                                                    \
       ws[i] = raw_chunk(FORMAT, ALIGNED, w_from[i], c, k, grid);                                                       \
     else                                                                                                               \
       [[unroll]] for (uint e = 0; e < 8; ++e) ws[i].v[e] = 0u;                                                         \
   }                                                                                                                    \
   [[unroll]] for (uint i = 0; i < k_bring_x; ++i) {                                                                    \
-    const uint c = (step) * (DEEP / 8u) + x_piece;                                                                     \
-    xs[i] = c < pieces ? InWords4(x_from[i] + uint64_t(c) * 16UL).v : uvec4(0);                                        \
+    const uint c = (step) / PARTS * (DEEP / 8u) + x_piece;                                                             \
+    xs[i] = c < pieces ? InWords4(x_from[i] + uint64_t((step) % PARTS * pieces + c) * 16UL).v : uvec4(0);              \
   }
 #define KEEP(stage)                                                                                                    \
   [[unroll]] for (uint i = 0; i < k_bring_w; ++i) {                                                                    \
