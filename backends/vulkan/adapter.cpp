@@ -20,8 +20,8 @@ struct Answers {
   VkPhysicalDeviceVulkan11Features f11{};
   VkPhysicalDeviceVulkan12Features f12{};
   VkPhysicalDeviceSubgroupSizeControlFeatures f_sizes{};
-  VkPhysicalDeviceCooperativeMatrixFeaturesNV f_matrix{};
   VkPhysicalDeviceShaderIntegerDotProductFeatures f_dots{};
+  VkPhysicalDeviceCooperativeMatrixFeaturesNV f_matrix{};
   std::vector<VkExtensionProperties> extensions;
   std::vector<VkQueueFamilyProperties> queues;
 
@@ -66,11 +66,11 @@ void ask(const InstanceCalls& vk, VkPhysicalDevice device, Answers& a) {
   append(tail, a.f11, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
   append(tail, a.f12, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
   if (sizes) append(tail, a.f_sizes, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
-  if (a.has(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME))
-    append(tail, a.f_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV);
   if (a.has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) ||
       a.properties.properties.apiVersion >= VK_API_VERSION_1_3)
     append(tail, a.f_dots, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
+  if (a.has(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME))
+    append(tail, a.f_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV);
   a.features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   a.features.pNext = tail;
   vk.vkGetPhysicalDeviceFeatures2(device, &a.features);

@@ -1,6 +1,7 @@
 // Experts: the routed ones and the shared one.
 #include "catalogue.hpp"
 #include "elementwise.hpp"
+#include "products.hpp"
 #include "stream.hpp"
 #include "tiles.hpp"
 
@@ -173,12 +174,13 @@ void emit_products(Emitter& e, const Experts& x) {
 void emit_experts(Emitter& e, bool shared) {
   const Experts x = experts_of(e, shared);
   const bool same = format_of(e.node().in(x.gate)) == format_of(e.node().in(x.up));
-  if (is_few(x.tokens) && same) {
+  if (is_few(x.tokens)) {
+    if (!same) return emit_products(e, x);
     if (!emit_streamed(e, x)) emit_fused(e, x);
     return;
   }
-  const bool in_tiles = !is_few(x.tokens) && same && (!x.ids || x.count <= k_most_listed_experts);
-  in_tiles&& on_matrix(e) ? emit_on_matrix(e, x) : emit_products(e, x);
+  const bool in_tiles = same && (!x.ids || x.count <= k_most_listed_experts);
+  in_tiles && on_matrix(e) ? emit_on_matrix(e, x) : emit_products(e, x);
 }
 
 sdk::Claim claim_moe(const sdk::NodeView& node) { return with_weights(node, {3, 4, 5}); }

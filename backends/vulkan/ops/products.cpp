@@ -1,5 +1,5 @@
+#include "products.hpp"
 #include "stream.hpp"
-
 #include "tiles.hpp"
 
 #include <seacliff/sdk/blocks.hpp>
