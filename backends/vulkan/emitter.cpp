@@ -14,6 +14,18 @@ const sdk::NodeView* Emitter::folded(std::string_view op) const {
   return nullptr;
 }
 
+const sdk::NodeView* Emitter::folded_before(const sdk::NodeView& node, std::uint32_t i) const {
+  for (const std::size_t part : fusion_.folds[index_].with)
+    if (nodes_[part].raw().out[0] == node.raw().in[i]) return &nodes_[part];
+  return nullptr;
+}
+
+const sdk::NodeView* Emitter::folded_behind() const {
+  for (const std::size_t part : fusion_.folds[index_].with)
+    if (nodes_[part].raw().in[0] == node().raw().out[0]) return &nodes_[part];
+  return nullptr;
+}
+
 Place Emitter::in(const sdk::NodeView& node, std::uint32_t i) const {
   if (i >= node.n_in() || node.raw().in[i] == SCF_NONE) return {};
   const std::uint32_t value = node.raw().in[i];
@@ -41,6 +53,12 @@ Place Emitter::constants(std::span<const std::byte> bytes) {
   const std::size_t at = all.size();
   all.insert(all.end(), bytes.begin(), bytes.end());
   return {Place::Kind::constants, 0, at};
+}
+
+Place Emitter::counters(std::uint64_t n) {
+  const Place place{Place::Kind::counters, 0, recording_.counters * 4};
+  recording_.counters += n;
+  return place;
 }
 
 std::uint32_t Emitter::word(Count count) {
@@ -71,7 +89,7 @@ HalfRows Emitter::half_of(Place x, Count rows, std::uint32_t k, std::uint32_t pa
 }
 
 void Emitter::add(Dispatch dispatch) {
-  assert(dispatch.at.size() <= PushBlock::k_addresses && dispatch.n.size() <= PushBlock::k_words);
+  assert(dispatch.n.size() <= PushBlock::k_words);
   dispatch.node = node().id();
   recording_.dispatches.push_back(std::move(dispatch));
 }

@@ -28,7 +28,7 @@ constexpr Count fixed(std::uint64_t n) { return {n, 0, n}; }
 
 /// Where an operand lies. `offset` in bytes.
 struct Place {
-  enum class Kind : std::uint32_t { none, value, block, constants };
+  enum class Kind : std::uint32_t { none, value, block, constants, counters };
   Kind kind = Kind::none;
   std::uint32_t index = 0;
   std::uint64_t offset = 0;
@@ -58,7 +58,7 @@ struct Extent {
 struct Dispatch {
   std::string_view shader;
   std::vector<std::uint32_t> constants; // specialisation; the first is the size of the workgroup
-  std::vector<Use> at;                  // in the order of Push.at
+  std::vector<Use> at;                  // in the order of Push.at; more than it has: see Program
   std::vector<std::uint32_t> n;         // in the order of Push.n
   Extent groups[3];
   std::uint32_t node = 0; // filled by the emitter
@@ -70,6 +70,7 @@ struct Recording {
   std::vector<std::uint64_t> blocks; // bytes of each private piece of scratch
   std::vector<Count> counts;         // kept in the step's block
   std::vector<std::byte> constants;  // kept there, too
+  std::uint64_t counters = 0;        // words there that are zero between dispatches
 };
 
 /// What ops may count on of the device.
@@ -107,6 +108,9 @@ public:
   const sdk::NodeView& node() const { return nodes_[index_]; }
   /// The node of this op whose work is part of this one's; nullptr: there is none.
   const sdk::NodeView* folded(std::string_view op) const;
+  /// The same by its place: what writes the value that input `i` of `node` is, and what reads output 0 of this node.
+  const sdk::NodeView* folded_before(const sdk::NodeView& node, std::uint32_t i) const;
+  const sdk::NodeView* folded_behind() const;
   const Shape& shape() const { return shape_; }
   std::uint32_t subgroup() const { return shape_.subgroup; }
 
@@ -122,6 +126,8 @@ public:
   Place floats(Count count) { return block(count.most * 4); }
   /// Bytes that are the same in every step. Equal ones are kept once.
   Place constants(std::span<const std::byte> bytes);
+  /// Words that are zero when a dispatch begins, and must be again when it ends: last_of() in last.glsl counts there.
+  Place counters(std::uint64_t n);
   /// A number for the shader, as word of Push.n: count() in base.glsl reads it.
   std::uint32_t word(Count count);
   static std::uint32_t word(float value);

@@ -210,7 +210,14 @@ void Program::lay_out_step() {
       at += 12;
     }
   step_.constants = sdk::align_up(at, 16);
-  step_.bytes = sdk::align_up(step_.constants + recording_.constants.size(), 16);
+  step_.counters = sdk::align_up(step_.constants + recording_.constants.size(), 16);
+  at = sdk::align_up(step_.counters + recording_.counters * 4, 8);
+  for (Launch& launch : launches_)
+    if (launch.dispatch.at.size() > PushBlock::k_addresses) {
+      launch.table = at;
+      at += (launch.dispatch.at.size() - PushBlock::k_direct) * 8;
+    }
+  step_.bytes = sdk::align_up(at, 16);
 }
 
 std::uint32_t Program::groups(const Launch& launch, int axis, std::uint64_t count) const {

@@ -180,7 +180,7 @@ void emit_experts(Emitter& e, bool shared) {
     return;
   }
   const bool in_tiles = same && (!x.ids || x.count <= k_most_listed_experts);
-  in_tiles && on_matrix(e) ? emit_on_matrix(e, x) : emit_products(e, x);
+  in_tiles&& on_matrix(e) ? emit_on_matrix(e, x) : emit_products(e, x);
 }
 
 sdk::Claim claim_moe(const sdk::NodeView& node) { return with_weights(node, {3, 4, 5}); }

@@ -7,9 +7,6 @@
 namespace seacliff::vulkan {
 namespace {
 
-/// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
-std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
-
 constexpr std::string_view k_streamed = "few", k_few_rows = "matvec";
 
 /// Rows of weights past x in shared memory; false: it cannot be done.

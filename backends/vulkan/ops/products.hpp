@@ -32,6 +32,9 @@ void emit_product(Emitter& emitter, const Product& product);
 /// So few rows that weights are better read once for all of them than through tiles.
 inline bool is_few(Count rows) { return rows.most <= static_cast<std::uint64_t>(k_few_tokens); }
 
+/// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
+inline std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
+
 /// What weights of this format need besides themselves; none for most.
 Place grid_of(Emitter& emitter, WeightFormat format);
 /// What products tell their pipelines besides the format: whether rows are whole chunks of 16.
