@@ -43,17 +43,17 @@ HalfRows emit_half(Emitter& emitter, const Product& p) {
   return emitter.half_of(p.x, rows, p.k, parts_of(emitter, p));
 }
 
-/// Tiles of 128 rows where there are enough of them to fill a device.
+/// Tiles of 128 rows where there are enough of them to fill a device, and registers.
 struct TileShape {
   std::uint32_t rows, deep, stages;
 };
-TileShape tile_shape(const Emitter& emitter, const Product& p, bool by_list) {
+TileShape tile_shape(const Emitter& emitter, const Product& p, const HalfRows& x, bool by_list) {
   constexpr std::uint64_t enough = 256; // tiles
   constexpr std::uint32_t row_bytes = 80, grid_bytes = 2048;
   const Count rows = rows_of_matrix(p);
   const std::uint64_t large =
       (rows.most + 127) / 128 * ((p.n + 127) / 128) * (rows.most == p.rows.most ? 1 : p.matrices);
-  TileShape shape{by_list || rows.most <= 64 || large < enough ? k_tile : 128, 32, 1};
+  TileShape shape{by_list || x.parts == 2 || rows.most <= 64 || large < enough ? k_tile : 128, 32, 1};
   if (2 * (k_tile_n + shape.rows) * row_bytes + grid_bytes <= emitter.shape().shared_bytes) shape.stages = 2;
   return shape;
 }
@@ -66,7 +66,7 @@ struct TileRows {
 
 Dispatch half_tiles(Emitter& emitter, const Product& p, const HalfRows& x, const ExpertList* list,
                     const TileRows& how = {}) {
-  const TileShape shape = tile_shape(emitter, p, list != nullptr);
+  const TileShape shape = tile_shape(emitter, p, x, list != nullptr);
   const bool grouped = p.mode == Product::Mode::grouped;
   const Count rows = rows_of_matrix(p);
   Dispatch d;

@@ -43,6 +43,16 @@ uint row_of(Tile tile, uint i, bool by_list) {
 }
 
 Sum sums[k_parts_x][k_parts_w];
+// Matrix units cut off what they add: with PARTS 2 they sum few columns at a time, and what those give is summed here.
+const uint k_steps_alone = 8;
+Sum totals[PARTS == 2 ? k_parts_x : 1][PARTS == 2 ? k_parts_w : 1];
+#define SUM_UP                                                                                                         \
+  UNROLL for (uint i = 0; i < k_parts_x; ++i)                                                                          \
+    UNROLL for (uint j = 0; j < k_parts_w; ++j) {                                                                      \
+      UNROLL for (uint e = 0; e < SUM_PARTS; ++e)                                                                      \
+        SUM_PART(totals[PARTS == 2 ? i : 0][PARTS == 2 ? j : 0], e) += SUM_PART(sums[i][j], e);                        \
+      SUM_CLEAR(sums[i][j]);                                                                                           \
+    }
 
 /// The first PARTS parts of x of this group, times its parts of the weights.
 #define MULTIPLY_PARTS(PARTS)                                                                                          \
@@ -127,7 +137,10 @@ void main() {
     x_from[i] = at(0) + uint64_t(row_of(tile, row, (BY_LIST & 1u) != 0u) / share) * uint64_t(wide * PARTS) * 2UL;
   }
   UNROLL for (uint i = 0; i < k_parts_x; ++i)
-    UNROLL for (uint j = 0; j < k_parts_w; ++j) SUM_CLEAR(sums[i][j]);
+    UNROLL for (uint j = 0; j < k_parts_w; ++j) {
+      SUM_CLEAR(sums[i][j]);
+      if (PARTS == 2) SUM_CLEAR(totals[PARTS == 2 ? i : 0][PARTS == 2 ? j : 0]);
+    }
   bring_grid(FORMAT, grid);
   barrier();
 
@@ -171,16 +184,20 @@ void main() {
     } else {
       MULTIPLY_PARTS(k_parts_x)
     }
+    if (PARTS == 2 && step % k_steps_alone == k_steps_alone - 1u) { SUM_UP }
     if (STAGES == 1u) barrier();
     if (more) { KEEP(STAGES == 2u ? k_stage - stage : 0u) }
     barrier();
   }
+
+  if (PARTS == 2) { SUM_UP }
 
   // One part at a time through memory that the group has for itself.
   const uint out_at = group * 64u;
   UNROLL for (uint i = 0; i < k_parts_x; ++i)
     UNROLL for (uint j = 0; j < k_parts_w; j += GATED ? 2 : 1) {
       Sum sum = sums[i][j];
+      if (PARTS == 2) sum = totals[PARTS == 2 ? i : 0][PARTS == 2 ? j : 0];
       if (GATED) {
         Sum other = sums[i][j + (GATED ? 1 : 0)];
         for (uint e = 0; e < SUM_PARTS; ++e)
