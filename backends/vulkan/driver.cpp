@@ -77,6 +77,7 @@ void InstanceCalls::load(const Driver& driver, VkInstance instance) {
   SCF_VK_FIND(vkCreateDebugUtilsMessengerEXT)
   SCF_VK_FIND(vkDestroyDebugUtilsMessengerEXT)
   SCF_VK_FIND(vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)
+  SCF_VK_FIND(vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)
 #undef SCF_VK_FIND
 }
 

@@ -104,6 +104,7 @@ struct InstanceCalls {
   SCF_VK_MEMBER(vkCreateDebugUtilsMessengerEXT)
   SCF_VK_MEMBER(vkDestroyDebugUtilsMessengerEXT)
   SCF_VK_MEMBER(vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)
+  SCF_VK_MEMBER(vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)
 
   void load(const Driver& driver, VkInstance instance);
 };

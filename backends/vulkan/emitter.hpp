@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fusion.hpp"
+#include "instance.hpp"
 
 #include <seacliff/sdk/kernel.hpp>
 
@@ -75,8 +76,18 @@ struct Recording {
 /// What ops may count on of the device.
 struct Shape {
   std::uint32_t subgroup = 32;
-  std::uint32_t shared_bytes = 32768;
   std::uint32_t most_groups_x = 65535;
+  std::uint32_t most_threads = 128;   // of a workgroup
+  std::uint32_t shared_bytes = 32768; // of a workgroup
+  bool byte_dots = false;             // sums of products of bytes
+  Matrix matrix = Matrix::none;
+};
+
+/// Activations as float16 in rows of whole 32 elements, zeros behind column k.
+struct HalfRows {
+  Place x;
+  Count rows;
+  std::uint32_t k = 0;
 };
 
 /// A norm that the reader of its input does as it reads: y = x·gain/sqrt(mean(x²)+eps).
@@ -120,6 +131,9 @@ public:
   std::uint32_t word(Count count);
   static std::uint32_t word(float value);
 
+  /// Rows of k float32 as float16; the same ones are made once.
+  HalfRows half_of(Place x, Count rows, std::uint32_t k);
+
   void add(Dispatch dispatch);
 
 private:
@@ -130,6 +144,7 @@ private:
   std::span<const sdk::NodeView> nodes_;
   const Fusion& fusion_;
   std::size_t index_ = 0;
+  std::vector<std::pair<Place, HalfRows>> halves_; // of
 };
 
 /// Product of dimensions [begin, end) of a value.

@@ -1,5 +1,6 @@
 // The Vulkan plugin: its entry and its devices.
 #include "device.hpp"
+#include "layouts.hpp"
 
 #include <seacliff/sdk/kernel_plugin.hpp>
 
@@ -55,7 +56,7 @@ const scf_plugin_api k_api{sdk::header<scf_plugin_api>(SCF_KIND_PLUGIN_API),
                            device_open,
                            device_close,
                            &k_memory,
-                           nullptr /* weights stay as the file has them */,
+                           &k_layout,
                            &k_program,
                            &k_queue,
                            &k_profile,

@@ -94,8 +94,10 @@ void Program::emit_nodes(const scf_graph_view& graph) {
     use_operands(graph, node);
   }
   const Fusion fusion = find_fusion(nodes, graph.n_values);
-  Emitter emitter(recording_, {device_.caps().subgroup, device_.caps().shared_bytes, device_.caps().most_groups[0]},
-                  nodes, fusion);
+  const Caps& caps = device_.caps();
+  const Shape shape{caps.subgroup,     caps.most_groups[0], caps.most_threads,
+                    caps.shared_bytes, caps.byte_dots,      caps.matrix};
+  Emitter emitter(recording_, shape, nodes, fusion);
   for (std::size_t n = 0; n < nodes.size(); ++n) {
     if (fusion.folds[n].skipped) continue;
     const std::size_t first = recording_.dispatches.size();

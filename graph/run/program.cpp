@@ -54,7 +54,8 @@ StepProgram::StepProgram(const Graph& graph, PlaceOptions options) : options_(st
 void StepProgram::compile() {
   parts_.clear();
   for (const Segment& segment : placement_.segments) {
-    const AbiView view(placement_.graph, segment.nodes, options_.op_id);
+    AbiView view(placement_.graph, segment.nodes, options_.op_id);
+    view.lay_out([&](const scf_value& weight) { return layout_of(options_, segment.device, weight).id; });
     Part part;
     part.device = segment.device;
     plugins::Device& device = *options_.devices[segment.device];
@@ -138,6 +139,10 @@ std::vector<const Value*> StepProgram::resident(std::uint32_t device) const {
     if (part.device == device)
       for (const auto& [view_value, id] : part.resident) values.push_back(&placement_.graph.value(id));
   return values;
+}
+
+plugins::LayoutInfo StepProgram::layout(std::uint32_t device, const Value& weight) const {
+  return layout_of(options_, device, describe(weight));
 }
 
 std::map<std::uint32_t, NeedBlocks> StepProgram::needs(std::uint32_t device) const {

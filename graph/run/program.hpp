@@ -30,6 +30,8 @@ public:
   bool uses(std::uint32_t device) const;
   /// Weights and states that the device uses.
   std::vector<const Value*> resident(std::uint32_t device) const;
+  /// The layout that the device's programs want a weight in.
+  plugins::LayoutInfo layout(std::uint32_t device, const Value& weight) const;
   /// What the segments of the device need beside values, the largest of each, by heap.
   std::map<std::uint32_t, NeedBlocks> needs(std::uint32_t device) const;
 

@@ -77,23 +77,33 @@ std::uint64_t Transfer::prepare(std::uint64_t bytes) {
 }
 
 void Transfer::write(Buffer& to, std::uint64_t offset, std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  (void)to.slice(offset, bytes.size()); // within the buffer
-  if (to.mappable()) {
-    std::memcpy(to.map() + offset, bytes.data(), bytes.size());
-    to.flush(offset, bytes.size());
-    return;
-  }
-  const std::uint64_t size = prepare(bytes.size());
-  for (std::uint64_t at = 0, i = 0; at < bytes.size(); at += size, ++i) {
+  write(to, offset, bytes.size(), 1, [&](std::uint64_t begin, std::span<std::byte> piece) {
+    std::memcpy(piece.data(), bytes.data() + begin, piece.size());
+  });
+}
+
+void Transfer::write(Buffer& to, std::uint64_t offset, std::uint64_t bytes, std::uint64_t unit, const Fill& fill) {
+  if (bytes == 0) return;
+  (void)to.slice(offset, bytes); // within the buffer
+  const bool direct = to.mappable();
+  const std::uint64_t size = (direct ? std::max(k_piece, unit) : prepare(std::max(bytes, unit))) / unit * unit;
+  if (size == 0)
+    throw Error(Code::resource_exhausted,
+                fmt::format("device {} has no {} bytes of memory to pass a slice through", device_->full_id(), unit));
+  for (std::uint64_t at = 0, i = 0; at < bytes; at += size, ++i) {
+    const std::uint64_t n = std::min(size, bytes - at);
+    if (direct) {
+      fill(at, {to.map() + offset + at, n});
+      to.flush(offset + at, n);
+      continue;
+    }
     Piece& piece = pieces_[i % 2];
     if (piece.busy_until != 0) done_.wait(piece.busy_until, timeout_ns_);
-    const std::uint64_t n = std::min<std::uint64_t>(size, bytes.size() - at);
-    std::memcpy(piece.memory.data(), bytes.data() + at, n);
+    fill(at, {piece.memory.data(), n});
     piece.memory.flush(0, n);
     piece.busy_until = submit(to.slice(offset + at, n), piece.memory.slice(0, n));
   }
-  done_.wait(submitted_, timeout_ns_);
+  if (!direct) done_.wait(submitted_, timeout_ns_);
 }
 
 void Transfer::read(Buffer& from, std::uint64_t offset, std::span<std::byte> bytes) {

@@ -156,6 +156,50 @@ void emit_attend_few(Emitter& e, Place o, const sdk::NodeView* back) {
   e.add(std::move(d));
 }
 
+/// Matrix units take states in float16 alone: rows are such numbers already.
+bool in_matrices(const Emitter& e) {
+  const sdk::ValueView window = e.node().in(2), cache = e.node().in(3);
+  return e.shape().matrix != Matrix::none && is_half(window) && (!cache || is_half(cache)) && window.cols() % 8 == 0;
+}
+
+void emit_in_matrices(Emitter& e, Place o) {
+  const sdk::ValueView q = e.node().in(0);
+  const Count tokens = tokens_of(q);
+  const auto heads = u32(q.dim(1)), width = u32(q.cols());
+  constexpr std::uint32_t slices = 8, part = 16, large_bytes = 37 * 1024; // as attend_tiles.glsl has them
+  SeenRows seen = seen_rows(e, 1, 6);
+  seen.at[0] = reads(e.half_of(e.in(1), tokens, width).x);
+  Dispatch d;
+  d.shader = e.shape().matrix == Matrix::plain ? "attend_matrix_plain" : "attend_matrix";
+  const std::uint32_t head_parts = heads > part && e.shape().shared_bytes >= large_bytes ? 2 : 1;
+  d.constants = {k_threads, 1, 1, head_parts, (width + slices * part - 1) / (slices * part)};
+  d.at = std::move(seen.at);
+  d.at.insert(d.at.end(), {reads(e.in(0)), writes(o), reads(e.in(5))});
+  d.n = std::move(seen.n);
+  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(e.node().attr_float("scale")))});
+  d.groups[0] = {fixed(heads), head_parts * part};
+  d.groups[1] = {tokens};
+  e.add(std::move(d));
+}
+
+/// The same in float32.
+void emit_in_floats(Emitter& e, Place o) {
+  const sdk::ValueView q = e.node().in(0);
+  const auto heads = u32(q.dim(1));
+  SeenRows seen = seen_rows(e, 1, 6);
+  Dispatch d;
+  d.shader = "attend";
+  d.constants = {k_threads};
+  d.constants.insert(d.constants.end(), seen.halves.begin(), seen.halves.end());
+  d.at = std::move(seen.at);
+  d.at.insert(d.at.end(), {reads(e.in(0)), writes(o), reads(e.in(5))});
+  d.n = std::move(seen.n);
+  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(e.node().attr_float("scale")))});
+  d.groups[0] = {fixed(heads), k_heads_each};
+  d.groups[2] = {tokens_of(q)};
+  e.add(std::move(d));
+}
+
 void emit_attention(Emitter& e) {
   const sdk::NodeView& node = e.node();
   const sdk::NodeView* rope = e.folded_behind();
@@ -165,21 +209,10 @@ void emit_attention(Emitter& e) {
   const Place o = rope != nullptr ? Emitter::out(*rope, 0) : e.out(0);
   if (is_few(tokens)) return emit_attend_few(e, o, rope);
 
-  SeenRows seen = seen_rows(e, 1, 6);
-  const Place sums = rope != nullptr ? e.floats(tokens * (std::uint64_t{heads} * width)) : o;
-  Dispatch d;
-  d.shader = "attend";
-  d.constants = {k_threads};
-  d.constants.insert(d.constants.end(), seen.halves.begin(), seen.halves.end());
-  d.at = std::move(seen.at);
-  d.at.insert(d.at.end(), {reads(e.in(0)), writes(sums), reads(e.in(5))});
-  d.n = std::move(seen.n);
-  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(node.attr_float("scale")))});
-  d.groups[0] = {fixed(heads), k_heads_each};
-  d.groups[2] = {tokens};
-  e.add(std::move(d));
+  const Place mixed = rope != nullptr ? e.floats(tokens * (std::uint64_t{heads} * width)) : o;
+  in_matrices(e) ? emit_in_matrices(e, mixed) : emit_in_floats(e, mixed);
   if (rope != nullptr)
-    emit_row_work(e, sums, o, e.in(*rope, 1), tokens * heads, width, heads, {.norm = {}, .rope = rope});
+    emit_row_work(e, mixed, o, e.in(*rope, 1), tokens * heads, width, heads, {.norm = {}, .rope = rope});
   emit_ring_write(e, e.in(1), e.out(1), node.in(2), e.in(6), e.in(7), tokens);
 }
 

@@ -88,7 +88,7 @@ Place emit_dots(Emitter& e) {
   const Place sums = e.floats(tokens * (rows + 1));
   Dispatch d;
   d.shader = "hc_dots";
-  d.constants = {k_row_groups * e.subgroup(), format_word(fn.dtype()), at_once, is_aligned(k)};
+  d.constants = {k_row_groups * e.subgroup(), format_word(format_of(fn)), at_once, is_aligned(k)};
   d.at = {reads(e.in(0)), reads(e.in(1)), writes(sums), reads(grid_of(e, fn.dtype()))};
   d.n = {k, rows, e.word(tokens)};
   d.groups[0] = {fixed(rows + 1), k_row_groups};
@@ -126,7 +126,7 @@ void emit_turn(Emitter& e, const sdk::NodeView* post, bool head) {
   const Added added = post != nullptr ? added_by(e, *post) : Added{};
   Dispatch d;
   d.shader = "hc_turn";
-  d.constants = {subgroups * e.subgroup(),      format_word(fn.dtype()), u32(s.dim(1)), post != nullptr, head,
+  d.constants = {subgroups * e.subgroup(),      format_word(format_of(fn)), u32(s.dim(1)), post != nullptr, head,
                  (rows + subgroups) / subgroups};
   d.at = {post != nullptr ? reads(e.in(*post, 0)) : Use{},
           reads(added.y),

@@ -69,7 +69,7 @@ void add_products(Emitter& e, Dispatch& d) {
   const auto k = u32(w.cols());
   const std::uint32_t at_once = rows_at_once(tokens);
   d.constants = {
-      subgroups * e.subgroup(), d.constants[1], 1, format_word(w.dtype()), is_aligned(k), norm.wanted, at_once};
+      subgroups * e.subgroup(), d.constants[1], 1, format_word(format_of(w)), is_aligned(k), norm.wanted, at_once};
   d.at.insert(d.at.end(), {reads(e.in(0)), reads(e.in(1)), reads(norm.gain), reads(e.counters(tokens.most)),
                            reads(grid_of(e, w.dtype()))});
   d.n.insert(d.n.end(), {k, Emitter::word(norm.eps), e.word(tokens)});
