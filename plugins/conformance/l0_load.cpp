@@ -21,6 +21,7 @@ namespace seacliff::conform {
 namespace {
 
 namespace fs = std::filesystem;
+using plugins::abi_version;
 using plugins::HostServices;
 
 constexpr std::string_view k_entry = "scf_plugin_query_v1";
@@ -57,8 +58,8 @@ void manifest(Trial& trial, Context& context) {
   const std::string name(plugin.name.ptr, plugin.name.len);
   trial.expect(said.name == name, "manifest", fmt::format("the manifest says '{}', the plugin '{}'", said.name, name));
   trial.expect(said.minor_min <= plugin.minor && plugin.minor <= said.minor_max, "manifest",
-               fmt::format("the plugin speaks ABI 0.{}, the manifest says 0.{} to 0.{}", plugin.minor, said.minor_min,
-                           said.minor_max));
+               fmt::format("the plugin speaks ABI {}, the manifest says {} to {}", abi_version(plugin.minor),
+                           abi_version(said.minor_min), abi_version(said.minor_max)));
 }
 
 // ---- loading and the query -----------------------------------------------------------------------------------------
@@ -123,8 +124,8 @@ void query_refuses(Trial& trial, Context& context) {
     const std::uint32_t code = library.entry()(&host, &answer);
     const std::uint32_t expected = range.fits ? SCF_OK : SCF_INCOMPATIBLE;
     trial.expect(code == expected, "range",
-                 fmt::format("a host that serves 0.{} to 0.{} gets code {} from a plugin that speaks 0.{}, not {}",
-                             range.min, range.max, code, own, expected));
+                 fmt::format("a host that serves {} to {} gets code {} from a plugin that speaks {}, not {}",
+                             abi_version(range.min), abi_version(range.max), code, abi_version(own), expected));
     trial.expect(answer != nullptr, "range", "a host that it cannot serve gets no description: nobody can say why");
   }
 }
