@@ -16,7 +16,8 @@ bool is_half(const sdk::ValueView& state) { return state && state.dtype() == DTy
 /// The operands and sizes that seen.glsl begins with; inputs k, window, cache?, sel? stand from `first` on.
 struct SeenRows {
   std::vector<Use> at;
-  std::vector<std::uint32_t> n, halves;
+  std::vector<Word> n;
+  std::vector<std::uint32_t> halves;
   std::uint64_t most = 0; // rows that one token may see
 };
 
@@ -71,7 +72,7 @@ void emit_gather_kv(Emitter& e) {
 }
 
 /// attn_scores, softmax_sink, attn_mix: a workgroup has one head of one token.
-void emit_dense(Emitter& e, std::string_view shader, std::vector<std::uint32_t> words, std::uint32_t heads) {
+void emit_dense(Emitter& e, std::string_view shader, std::vector<Word> words, std::uint32_t heads) {
   Dispatch d;
   d.shader = shader;
   d.constants = {128};
