@@ -71,15 +71,15 @@ Word Emitter::word(Count count) {
 
 std::uint32_t Emitter::word(float value) { return std::bit_cast<std::uint32_t>(value); }
 
-HalfRows Emitter::half_of(Place x, Count rows, std::uint32_t k) {
+HalfRows Emitter::half_of(Place x, Count rows, std::uint32_t k, std::uint32_t parts) {
   for (const auto& [from, made] : halves_)
-    if (from == x && made.rows == rows && made.k == k) return made;
+    if (from == x && made.rows == rows && made.k == k && made.parts == parts) return made;
   constexpr std::uint32_t threads = 256, each = 8, most_groups = 4096;
   const std::uint64_t width = (k + 31) / 32 * 32;
-  const HalfRows made{block(rows.most * width * 2), rows, k};
+  const HalfRows made{block(rows.most * width * parts * 2), rows, k, parts};
   Dispatch d;
   d.shader = "to_half";
-  d.constants = {threads, k % each == 0};
+  d.constants = {threads, k % each == 0, parts};
   d.at = {reads(x), writes(made.x)};
   d.n = {word(rows), k};
   d.groups[0] = {rows * (width / each), threads, most_groups};

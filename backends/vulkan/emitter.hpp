@@ -93,11 +93,12 @@ struct Shape {
   Matrix matrix = Matrix::none;
 };
 
-/// Activations as float16 in rows of whole 32 elements, zeros behind column k.
+/// Activations as float16 in rows of whole 32 elements, zeros behind column k. With two parts a row is the sum of two
+/// such rows, one behind the other: nearly float32.
 struct HalfRows {
   Place x;
   Count rows;
-  std::uint32_t k = 0;
+  std::uint32_t k = 0, parts = 1;
 };
 
 /// A norm that the reader of its input does as it reads: y = x·gain/sqrt(mean(x²)+eps).
@@ -142,7 +143,7 @@ public:
   static std::uint32_t word(float value);
 
   /// Rows of k float32 as float16; the same ones are made once.
-  HalfRows half_of(Place x, Count rows, std::uint32_t k);
+  HalfRows half_of(Place x, Count rows, std::uint32_t k, std::uint32_t parts = 1);
 
   void add(Dispatch dispatch);
 

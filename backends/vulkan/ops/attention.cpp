@@ -172,7 +172,7 @@ void emit_in_matrices(Emitter& e, Place o) {
   seen.at[0] = reads(e.half_of(e.in(1), tokens, width).x);
   Dispatch d;
   d.shader = e.shape().matrix == Matrix::plain ? "attend_matrix_plain" : "attend_matrix";
-  const std::uint32_t head_parts = heads > part && e.shape().shared_bytes >= large_bytes ? 2 : 1;
+  std::uint32_t head_parts = heads > part && e.shape().shared_bytes >= large_bytes ? 2 : 1;
   d.constants = {k_threads, 1, 1, head_parts, (width + slices * part - 1) / (slices * part)};
   d.at = std::move(seen.at);
   d.at.insert(d.at.end(), {reads(e.in(0)), writes(o), reads(e.in(5))});
