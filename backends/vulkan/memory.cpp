@@ -38,7 +38,9 @@ std::uint32_t allowed_type(const Device& device, std::uint32_t type, std::uint32
 sdk::Failure exhausted(const Device& device, std::uint32_t heap, std::uint64_t bytes, VkResult result) {
   const std::uint64_t left = device.instance().heap_budget(device.adapter(), type_of(device, heap));
   return {SCF_RESOURCE_EXHAUSTED,
-          "device '" + device.adapter().desc.id + "' has no room for a buffer of " + std::to_string(bytes) + " bytes",
+          "heap " + std::to_string(heap) + " of device '" + device.adapter().desc.id +
+              "' has no room for a buffer of " + std::to_string(bytes) + " bytes, " + std::to_string(left) +
+              " are free",
           {{"heap", std::int64_t{heap}},
            {"need", static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, INT64_MAX))},
            {"free", static_cast<std::int64_t>(left)},
