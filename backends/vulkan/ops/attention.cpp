@@ -151,7 +151,7 @@ void emit_attend_few(Emitter& e, Place o, const sdk::NodeView* back) {
              {heads, Emitter::word(static_cast<float>(node.attr_float("scale"))), halves(turn.pairs, turn_back.pairs),
               halves(static_cast<std::uint32_t>(turn.shift), static_cast<std::uint32_t>(turn_back.shift)),
               Emitter::word(norm != nullptr ? static_cast<float>(norm->attr_float("eps")) : 0.0f)});
-  d.groups[0] = {fixed(groups)};
+  d.groups[0] = {fixed(groups + (alone ? 1 : 0))}; // alone: one more writes the window
   d.groups[1] = {fixed(parts)};
   d.groups[2] = {tokens};
   e.add(std::move(d));

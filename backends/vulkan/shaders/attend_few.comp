@@ -112,12 +112,6 @@ vec2 pair_of(uint r, uint i) {
   return uintBitsToFloat(uvec2(tile[word / 4u][word % 4u], tile[word / 4u][word % 4u + 1u]));
 }
 
-vec2 turned(vec2 pair, uint i, int position, uint64_t frequencies, bool inverse) {
-  const vec2 cs = cos_sin(uint64_t(uint(max(position, 0))) * InLongs(frequencies).v[i]);
-  const float s = inverse ? -cs.y : cs.y;
-  return vec2(pair.x * cs.x - pair.y * s, pair.x * s + pair.y * cs.x);
-}
-
 /// A thread's part of the queries, and what it needs to turn them.
 struct Part {
   vec4 v[2];
@@ -213,8 +207,9 @@ void score_tile(uint eights, uint here) {
 }
 
 /// The parts of these heads, and the sink, become one.
-void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums, uint64_t sinks, uint64_t o) {
-  const uint n = number(0), heads = number(6), thread = THREAD, pairs = number(8) >> 16;
+void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums, uint64_t sinks, uint64_t o, uint64_t turns,
+           int pos) {
+  const uint n = number(0), heads = number(6), thread = THREAD;
   for (uint i = thread; i < parts * k_heads; i += k_threads) {
     SharedFloats end = SharedFloats(floats(sums, (i / k_heads * (n + 2u) + n) * k_heads + i % k_heads));
     weights[i / k_heads][i % k_heads] = end.v[0];
@@ -251,12 +246,12 @@ void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums, uint64
       if (p0 + u < parts)
         [[unroll]] for (uint g = 0; g < k_heads; ++g) mixed[g] += weights[p0 + u][g] * held[u * k_heads + g];
   }
-  const uint first = n / 2u - pairs;
-  const bool turns = BACK && thread >= first;
-  const int position = turns ? InInts(at(4)).v[t] + bitfieldExtract(int(number(9)), 16, 16) : 0;
+  const uint64_t position = uint64_t(uint(max(pos + bitfieldExtract(int(number(9)), 16, 16), 0)));
+  const vec2 cs = cos_sin(position * turns); // no turn where there is none
+  const float cosine = cs.x, sine = INVERSE ? -cs.y : cs.y;
   [[unroll]] for (uint g = 0; g < k_heads; ++g) {
     if (g >= mine) break;
-    const vec2 two = turns ? turned(mixed[g], thread - first, position, more_at(13), INVERSE) : mixed[g];
+    const vec2 m = mixed[g], two = BACK ? vec2(m.x * cosine - m.y * sine, m.x * sine + m.y * cosine) : m;
     Floats to = Floats(floats(o, (uint64_t(t) * heads + first_head + g) * n + 2u * thread));
     to.v[0] = two.x;
     if (both) to.v[1] = two.y;
@@ -268,10 +263,17 @@ void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums, uint64
 // the query and of the result in 16 bits each, shifts likewise, eps.
 void main() {
   const uint n = number(0), heads = number(6), t = gl_WorkGroupID.z, part = gl_WorkGroupID.y, thread = THREAD;
-  const uint group = gl_WorkGroupID.x, groups = gl_NumWorkGroups.x, first_head = group * k_heads;
+  const uint group = gl_WorkGroupID.x, groups = gl_NumWorkGroups.x - (ALONE ? 1u : 0u), first_head = group * k_heads;
+  if (group == groups) { // one token: nobody reads what it overwrites
+    if (part == 0) write_window(t);
+    return;
+  }
   const uint mine = min(k_heads, heads - first_head), eights = (n + 7u) / 8u;
   const uint64_t sinks = more_at(8), o = more_at(9), counters = more_at(10);
   const Part part_of_query = load_query(t, first_head, mine);
+  const uint turns_from = n / 2u - (number(8) >> 16); // of the result
+  uint64_t turns = 0UL;
+  if (BACK && thread >= turns_from && 2u * thread < n) turns = InLongs(more_at(13)).v[thread - turns_from];
   const Seen seen = seen_alone(t);
   const uint each = (seen.count + gl_NumWorkGroups.y - 1u) / gl_NumWorkGroups.y;
   const uint parts = (seen.count + each - 1u) / each, begin = part * each, end = min(begin + each, seen.count);
@@ -336,9 +338,8 @@ void main() {
       mine_of.v[k_heads * n + g] = peaks[now][g];
       mine_of.v[k_heads * (n + 1u) + g] = sum[g];
     }
-  if (ALONE && group == 0 && part == 0) write_window(t);
   if (!last_of(counters + slot * 4UL, parts)) return;
-  merge(t, first_head, mine, parts, sums, sinks, o);
+  merge(t, first_head, mine, parts, sums, sinks, o, turns, seen.token.pos);
   // All have read the windows when all heads of all tokens are done.
   if (ALONE || !last_of(counters + uint64_t(gl_NumWorkGroups.z) * groups * 4UL, gl_NumWorkGroups.z * groups)) return;
   for (uint i = 0; i < gl_NumWorkGroups.z; ++i) write_window(i);
