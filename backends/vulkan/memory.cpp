@@ -73,6 +73,7 @@ Buffer::Buffer(Device& device, std::uint32_t heap, std::uint64_t bytes, std::uin
       start_ = sdk::align_up(address_, align) - address_;
     }
     address_ += start_;
+    local_ = heap == k_device_heap;
   } catch (const sdk::Failure& failed) {
     release();
     if (failed.code() == SCF_RESOURCE_EXHAUSTED) throw exhausted(device, heap, bytes, VK_ERROR_OUT_OF_DEVICE_MEMORY);

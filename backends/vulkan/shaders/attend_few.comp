@@ -153,8 +153,8 @@ void bring_query(Part part, int pos) {
     part.v[1] *= scale;
     const uint64_t gain = more_at(11);
     if (gain != 0UL)
-      for (uint u = 0; u < 2u; ++u)
-        for (uint i = 0; i < 4u; ++i)
+      [[unroll]] for (uint u = 0; u < 2u; ++u)
+        [[unroll]] for (uint i = 0; i < 4u; ++i)
           if (4u * (lane + u * k_of_head) + i < n) part.v[u][i] *= InFloats(gain).v[4u * (lane + u * k_of_head) + i];
   }
   const uint64_t position = ROPE ? uint64_t(uint(max(pos + bitfieldExtract(int(number(9)), 0, 16), 0))) : 0UL;
@@ -225,7 +225,7 @@ void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums, uint64
       weights[p][thread] = exp(weights[p][thread] - most);
       all += totals[p][thread] * weights[p][thread];
     }
-    for (uint p = 0; p < parts; ++p) weights[p][thread] /= all;
+    peaks[0][thread] = 1.0 / all;
   }
   barrier();
   if (2u * thread >= n) return;
@@ -251,7 +251,7 @@ void merge(uint t, uint first_head, uint mine, uint parts, uint64_t sums, uint64
   const float cosine = cs.x, sine = INVERSE ? -cs.y : cs.y;
   [[unroll]] for (uint g = 0; g < k_heads; ++g) {
     if (g >= mine) break;
-    const vec2 m = mixed[g], two = BACK ? vec2(m.x * cosine - m.y * sine, m.x * sine + m.y * cosine) : m;
+    const vec2 m = mixed[g] * peaks[0][g], two = BACK ? vec2(m.x * cosine - m.y * sine, m.x * sine + m.y * cosine) : m;
     Floats to = Floats(floats(o, (uint64_t(t) * heads + first_head + g) * n + 2u * thread));
     to.v[0] = two.x;
     if (both) to.v[1] = two.y;
