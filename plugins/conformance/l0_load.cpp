@@ -144,7 +144,17 @@ void open_leaves_nothing(Trial& trial, Context& context) {
   const scf_plugin plugin = library.query(*services.table());
   const ProcessState before = ProcessState::now();
   one_round(plugin, *services.table(), context.settings.options);
-  compare(trial, before, ProcessState::now(), "open() to close()");
+  const ProcessState after = ProcessState::now();
+  // A driver that stays loaded may keep the files of its devices, the same ones however often it is asked.
+  ProcessState rest = after;
+  std::erase_if(rest.descriptors, [&](const std::string& file) {
+    return file.starts_with("/dev/") && !std::binary_search(before.descriptors.begin(), before.descriptors.end(), file);
+  });
+  compare(trial, before, rest, "open() to close()");
+  if (rest.descriptors.size() == after.descriptors.size()) return;
+  one_round(plugin, *services.table(), context.settings.options);
+  compare(trial, after, ProcessState::now(), "opening and closing again");
+  trial.note(fmt::format("{} device files stay open", after.descriptors.size() - rest.descriptors.size()));
 }
 
 /// Drivers behind a plugin have caches that grow for a while; what a leak leaves grows for ever. So what the first
