@@ -1,6 +1,7 @@
 #include "ops/cases/data.hpp"
 
 #include <cmath>
+#include <tuple>
 
 namespace seacliff::ops {
 namespace {
@@ -49,6 +50,12 @@ std::vector<Case> matmul_cases() {
   for (const DType format : {DType::f32, DType::f16, DType::q8_0, DType::q4_k, DType::q2_k}) {
     CaseBuilder b("matmul", fmt::format("{} wide", format_name(format)), 3);
     b.activations({b.T(), n(4096)}).weight(format, {n(130), n(4096)}, fan_in(4096));
+    cases.push_back(b.build());
+  }
+  // More rows than tiles have, and as many tiles as large devices want.
+  for (const auto& [tokens, rows, k] : {std::tuple<int, int, int>{130, 150, 96}, {1030, 3650, 64}}) {
+    CaseBuilder b("matmul", fmt::format("q8_0 T={} N={} act8", tokens, rows), tokens, {{"act8", std::int64_t{1}}});
+    b.activations({b.T(), n(k)}).weight(DType::q8_0, {n(rows), n(k)}, fan_in(k));
     cases.push_back(b.build());
   }
   CaseBuilder streams("matmul", "rank 3", 5);

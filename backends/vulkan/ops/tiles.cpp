@@ -48,7 +48,7 @@ struct TileShape {
   std::uint32_t rows, deep, stages;
 };
 TileShape tile_shape(const Emitter& emitter, const Product& p, const HalfRows& x, bool by_list) {
-  constexpr std::uint64_t enough = 256; // tiles
+  const std::uint64_t enough = emitter.shape().matrix == Matrix::plain ? 1 : 256; // tiles; for checking few will do
   constexpr std::uint32_t row_bytes = 80, grid_bytes = 2048;
   const Count rows = rows_of_matrix(p);
   const std::uint64_t large =
