@@ -67,7 +67,7 @@ std::vector<Case> matmul_cases() {
   for (float& x : quiet.inputs[0].as<float>().first(256)) x = 0;
   cases.push_back(std::move(quiet));
   for (const DType format : {DType::q8_0, DType::q4_k, DType::q2_k, DType::iq2_xxs, DType::mxfp4})
-    for (const std::int64_t tokens : {1, 7}) {
+    for (const std::int64_t tokens : {1, 7, 40}) {
       CaseBuilder b("matmul", fmt::format("{} wide T={} act8", format_name(format), tokens), tokens,
                     {{"act8", std::int64_t{1}}});
       b.activations({b.T(), n(2048)}).weight(format, {n(tokens == 1 ? 300 : 33), n(2048)}, fan_in(2048));
