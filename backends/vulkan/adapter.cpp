@@ -244,6 +244,8 @@ void read_caps(const InstanceCalls& vk, Adapter& adapter, const Answers& a) {
   caps.byte_dots_extension = !core && caps.byte_dots;
   caps.shared_bytes = limits.maxComputeSharedMemorySize;
   caps.most_threads = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
+  if (caps.fixed_subgroup)
+    caps.most_threads = std::min(caps.most_threads, caps.subgroup * a.sizes.maxComputeWorkgroupSubgroups);
   std::copy_n(limits.maxComputeWorkGroupCount, 3, caps.most_groups);
   caps.import_align = a.has(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME) ? a.import.minImportedHostPointerAlignment : 0;
   caps.memory_budget = a.has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);

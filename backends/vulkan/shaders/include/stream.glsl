@@ -44,8 +44,8 @@ void keep_digits(uint set, uint chunk, Digits d) {
   [[unroll]] for (uint i = 0; i < DIGITS; ++i) x_codes[(set * DIGITS + i) * (K / 16u) + place] = d.codes[i];
   x_scales[set * (K / 16u) + place] = d.scale;
   if (k_has_least) {
-    int sums[k_most_digits];
-    [[unroll]] for (uint i = 0; i < k_kept; ++i) sums[i] = dot16(d.codes[i], uvec4(0x01010101u));
+    float sums[k_most_digits];
+    [[unroll]] for (uint i = 0; i < k_kept; ++i) sums[i] = dot16_float(d.codes[i], uvec4(0x01010101u));
     x_sums[set * (K / 16u) + place] = joined(sums) * d.scale;
   }
 }
@@ -133,17 +133,16 @@ struct Piece {
   float scale, least;
 };
 
-/// Bits 0..3 to the lowest bits of four bytes.
-uint spread_bits(uint four) { return four * 0x00204081u & 0x01010101u; }
-
 Piece iq2_xxs_piece(Unit u, uint p) {
   const uint indices = (p < 2u ? u.codes.x : u.codes.z) >> 16u * (p % 2u), tail = p < 2u ? u.codes.y : u.codes.w;
   Piece piece;
-  piece.scale = unpackHalf2x16(u.more.x).x * (0.125 + 0.25 * float(tail >> 28));
+  piece.scale = unpackHalf2x16(u.more.x).x * (0.125 + 0.25 * whole(tail >> 28));
   [[unroll]] for (uint i = 0; i < 2; ++i) {
     const uvec2 sizes = magnitudes[indices >> 8u * i & 0xffu];
-    const uint seven = tail >> 7u * (2u * (p % 2u) + i) & 127u, signs = seven | bitCount(seven) << 7;
-    const uint low = spread_bits(signs & 15u), high = spread_bits(signs >> 4 & 15u);
+    // Seven signs, four times side by side: the first four of them end up in the lowest bits of four bytes, the others
+    // four bits above; the eighth makes their number even.
+    const uint seven = tail >> 7u * (2u * (p % 2u) + i) & 127u, spread = seven * 0x00204081u;
+    const uint low = spread & 0x01010101u, high = (spread >> 4) + (bitCount(seven) << 24) & 0x01010101u;
     // No magnitude is 0, so that no carry leaves its byte.
     piece.codes[2 * i] = (sizes.x ^ low * 255u) + low;
     piece.codes[2 * i + 1] = (sizes.y ^ high * 255u) + high;
@@ -158,7 +157,7 @@ Piece q4_k_piece(Unit u, uint j, uint p) {
   const uint scale = s < 4u ? low & 63u : (high & 15u) | (low >> 6 & 3u) << 4;
   const uint least = s < 4u ? mid & 63u : (high >> 4 & 15u) | (mid >> 6 & 3u) << 4;
   const vec2 d = unpackHalf2x16(u.more.x);
-  return Piece(u.codes >> 4u * p & 0x0f0f0f0fu, d.x * float(scale), d.y * float(least));
+  return Piece(u.codes >> 4u * p & 0x0f0f0f0fu, d.x * whole(scale), d.y * whole(least));
 }
 
 /// Four nibbles of E2M1, doubled: 0, 1, 2, 3, 4, 6, 8, 12 and their negatives.
@@ -176,7 +175,7 @@ Piece piece_of(Unit u, uint j, uint p) {
   case k_q2_k_planes: {
     const uint scales = u.more.x >> 8u * p;
     const vec2 d = unpackHalf2x16(u.more.y);
-    return Piece(u.codes >> 2u * p & 0x03030303u, d.x * float(scales & 15u), d.y * float(scales >> 4 & 15u));
+    return Piece(u.codes >> 2u * p & 0x03030303u, d.x * whole(scales & 15u), d.y * whole(scales >> 4 & 15u));
   }
   case k_q4_k_planes: return q4_k_piece(u, j, p);
   case k_iq2_xxs_planes: return iq2_xxs_piece(u, p);
@@ -210,8 +209,8 @@ void add_bytes(uint d, uint j, uint set) {
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
       const Piece piece = piece_of(this_tile[r * DEEP + d], j, p);
       [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
-        int dots[k_most_digits];
-        [[unroll]] for (uint i = 0; i < k_kept; ++i) dots[i] = dot16(piece.codes, codes[t * k_kept + i]);
+        float dots[k_most_digits];
+        [[unroll]] for (uint i = 0; i < k_kept; ++i) dots[i] = dot16_float(piece.codes, codes[t * k_kept + i]);
         sums[r * TOKENS + t] += piece.scale * scales[t] * joined(dots);
         if (k_has_least) sums[r * TOKENS + t] -= piece.least * least[t];
       }
