@@ -5,9 +5,10 @@
 namespace seacliff::vulkan {
 namespace {
 
-constexpr std::uint32_t k_tile_n = 128, k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
-constexpr std::uint32_t k_half_threads = 128;                              // as product_tiles.glsl has it
-constexpr std::uint32_t k_sort_threads = 1024;                             // at most
+constexpr std::uint32_t k_tile_n = 128, k_tile = 64,
+                        k_tile_threads = 256;  // as matmul.comp and expert_sort.comp have them
+constexpr std::uint32_t k_half_threads = 128;  // as product_tiles.glsl has it
+constexpr std::uint32_t k_sort_threads = 1024; // at most
 
 std::uint32_t word_of(Product::Mode mode) { return static_cast<std::uint32_t>(mode); }
 
@@ -45,16 +46,16 @@ HalfRows emit_half(Emitter& emitter, const Product& p) {
 
 /// Tiles of 128 rows where there are enough of them to fill a device, and registers.
 struct TileShape {
-  std::uint32_t rows, deep, stages;
+  std::uint32_t rows, deep, stages, columns;
 };
 TileShape tile_shape(const Emitter& emitter, const Product& p, const HalfRows& x, bool by_list) {
-  constexpr std::uint64_t enough = 256; // tiles
+  const std::uint64_t enough = emitter.shape().matrix == Matrix::plain ? 1 : 256; // tiles; for checking few will do
   constexpr std::uint32_t row_bytes = 80, grid_bytes = 2048;
   const Count rows = rows_of_matrix(p);
   const std::uint64_t large =
       (rows.most + 127) / 128 * ((p.n + 127) / 128) * (rows.most == p.rows.most ? 1 : p.matrices);
-  TileShape shape{by_list || x.parts == 2 || rows.most <= 64 || large < enough ? k_tile : 128, 32, 1};
-  if (2 * (k_tile_n + shape.rows) * row_bytes + grid_bytes <= emitter.shape().shared_bytes) shape.stages = 2;
+  TileShape shape{by_list || x.parts == 2 || rows.most <= 64 || large < enough ? k_tile : 128, 32, 1, k_tile_n};
+  if (2 * (shape.columns + shape.rows) * row_bytes + grid_bytes <= emitter.shape().shared_bytes) shape.stages = 2;
   return shape;
 }
 
@@ -69,6 +70,7 @@ Dispatch half_tiles(Emitter& emitter, const Product& p, const HalfRows& x, const
   const TileShape shape = tile_shape(emitter, p, x, list != nullptr);
   const bool grouped = p.mode == Product::Mode::grouped;
   const Count rows = rows_of_matrix(p);
+  const std::uint32_t columns = how.gated ? shape.columns / 2 : shape.columns; // of y
   Dispatch d;
   d.shader = emitter.shape().matrix == Matrix::plain ? "matmul_f16_plain" : "matmul_f16";
   d.constants = {k_half_threads,
@@ -81,17 +83,18 @@ Dispatch half_tiles(Emitter& emitter, const Product& p, const HalfRows& x, const
                  how.gated,
                  (how.x_by_list ? 1u : 0u) | (how.y_by_list ? 2u : 0u),
                  how.half_out,
-                 x.parts};
+                 x.parts,
+                 shape.columns};
   d.at = {reads(x.x), reads(p.w), writes(p.y), {}, reads(grid_of(emitter, p.format)), {}};
   d.n = {p.k, p.n, emitter.word(rows), p.share, p.matrices};
   if (list != nullptr) {
     d.at[3] = reads(list->order);
     d.at[5] = reads(list->tiles);
-    d.groups[0] = {fixed(p.n), k_tile_n};
+    d.groups[0] = {fixed(p.n), columns};
     d.groups[1] = {fixed(list->most_tiles)};
   } else {
     d.groups[0] = {rows, shape.rows};
-    d.groups[1] = {fixed(p.n), k_tile_n};
+    d.groups[1] = {fixed(p.n), columns};
     d.groups[2] = {fixed(grouped ? p.matrices : 1)};
   }
   return d;
@@ -143,7 +146,6 @@ HalfRows emit_gated(Emitter& emitter, const GatedProduct& product, const ExpertL
       half_tiles(emitter, p, emit_half(emitter, p), list, {.gated = true, .half_out = true, .y_by_list = false});
   d.at.insert(d.at.end(), {reads(product.up), reads(product.weights)});
   d.n.push_back(Emitter::word(product.clamp));
-  d.groups[list != nullptr ? 0 : 1] = {fixed(p.n), k_tile_n / 2};
   emitter.add(std::move(d));
   return out;
 }

@@ -2,17 +2,23 @@
 // second one. A thread has eight elements at a time.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #include "base.glsl"
+#include "numeric.glsl"
 
 layout(constant_id = 1) const bool ALIGNED = false; // K is a multiple of 8
 
 layout(constant_id = 2) const uint PARTS = 1;
 
+/// Bit by bit: drivers may cut off, and take what comes back for what was there.
 uvec4 halves_of(vec4 a, vec4 b) {
-  return uvec4(packFloat2x16(f16vec2(a.xy)), packFloat2x16(f16vec2(a.zw)), packFloat2x16(f16vec2(b.xy)),
-               packFloat2x16(f16vec2(b.zw)));
+  uvec4 pairs;
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    const vec2 two = i % 2 == 0 ? (i < 2 ? a.xy : b.xy) : (i < 2 ? a.zw : b.zw);
+    pairs[i] = float_to_half(two.x) | float_to_half(two.y) << 16;
+  }
+  return pairs;
 }
+vec2 floats_of(uint pair) { return vec2(half_to_float(pair & 0xffffu), half_to_float(pair >> 16)); }
 
 // at: x[R,K], out[R,PARTS,K rounded up].
 void main() {
@@ -34,8 +40,8 @@ void main() {
     const uvec4 halves = halves_of(part[0], part[1]);
     Words4(to).v = halves;
     if (PARTS == 2) {
-      const vec4 low = vec4(unpackHalf2x16(halves.x), unpackHalf2x16(halves.y));
-      const vec4 high = vec4(unpackHalf2x16(halves.z), unpackHalf2x16(halves.w));
+      const vec4 low = vec4(floats_of(halves.x), floats_of(halves.y));
+      const vec4 high = vec4(floats_of(halves.z), floats_of(halves.w));
       Words4(to + uint64_t(pieces) * 16UL).v = halves_of(part[0] - low, part[1] - high);
     }
   }

@@ -37,7 +37,11 @@ uint64_t row_of_code(uint code) {
 uvec4 half_eight(vec4 a, vec4 b) {
   return uvec4(half_pair(a.xy), half_pair(a.zw), half_pair(b.xy), half_pair(b.zw));
 }
-vec4 to_half(vec4 v) { return vec4(unpackHalf2x16(half_pair(v.xy)), unpackHalf2x16(half_pair(v.zw))); }
+vec4 rounded(vec4 v) {
+  const uvec2 pairs = uvec2(half_pair(v.xy), half_pair(v.zw));
+  return vec4(half_to_float(pairs.x & 0xffffu), half_to_float(pairs.x >> 16), half_to_float(pairs.y & 0xffffu),
+              half_to_float(pairs.y >> 16));
+}
 
 float shared_float(uint from, uint i) { return uintBitsToFloat(tiles[from + i / 4u][i % 4u]); }
 
@@ -61,7 +65,7 @@ void main() {
         if (head < heads && c < pieces) {
           const uint64_t from = floats(at(6), (uint64_t(t) * heads + head) * n + 8u * c);
           const vec4 low = InVec4(from).v * real(7), high = InVec4(from + 16UL).v * real(7);
-          halves = rest == 0u ? half_eight(low, high) : half_eight(low - to_half(low), high - to_half(high));
+          halves = rest == 0u ? half_eight(low, high) : half_eight(low - rounded(low), high - rounded(high));
         }
         tiles[row * k_stride + c] = halves;
       }
@@ -156,8 +160,8 @@ void main() {
     }
     if (scores) {
       const uint pair = half_pair(exp(score - peak[my_head]));
-      const vec2 rounded = unpackHalf2x16(pair);
-      total += rounded.x + rounded.y;
+      const vec2 weights = unpackHalf2x16(pair);
+      total += weights.x + weights.y;
       tiles[k_weights + my_head * k_weights_stride + my_row / 8u][my_row % 8u / 2u] = pair;
     }
     barrier();

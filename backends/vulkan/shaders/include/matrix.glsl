@@ -3,12 +3,14 @@
 // `stride`, from row to row, count such pieces. Sums are float32.
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 
-#ifdef PLAIN_MATRIX
 #include "numeric.glsl"
 
+/// To the nearest; drivers may cut conversions off.
+uint half_pair(vec2 v) { return float_to_half(v.x) | float_to_half(v.y) << 16; }
+
+#ifdef PLAIN_MATRIX
 #define UNROLL [[dont_unroll]] // drivers that need this take long over long code
 
-uint half_pair(vec2 v) { return float_to_half(v.x) | float_to_half(v.y) << 16; } // drivers may cut conversions off
 
 struct Sum {
   float v[8]; // half a row of each thread
@@ -67,7 +69,6 @@ Sum plain_load(uint from, uint step) {
 #extension GL_NV_cooperative_matrix : require
 
 #define UNROLL [[unroll]]
-uint half_pair(vec2 v) { return packFloat2x16(f16vec2(v)); }
 
 #define Sum fcoopmatNV<32, gl_ScopeSubgroup, 16, 16>
 #define SUM_PARTS sum_parts()

@@ -14,7 +14,7 @@ f16vec2 high_pair(uint word) { return low_pair(word >> 16); }
 
 Raw packed_chunk(Chunk c) {
   Raw raw;
-  [[unroll]] for (uint i = 0; i < 8; ++i) raw.v[i] = half_pair(i % 2 == 0 ? c.v[i / 2].xy : c.v[i / 2].zw);
+  [[unroll]] for (uint i = 0; i < 8; ++i) raw.v[i] = packFloat2x16(f16vec2(i % 2 == 0 ? c.v[i / 2].xy : c.v[i / 2].zw));
   return raw;
 }
 
@@ -71,6 +71,49 @@ Raw raw_chunk(uint format, bool aligned, uint64_t row, uint chunk, uint k, uint6
     }
   } else {
     raw = packed_chunk(weight_chunk(format, aligned, row, chunk, k, grid));
+  }
+  return raw;
+}
+
+/// Every other chunk of 128 columns, from the even or the odd one on: formats whose planes keep them together are fetched
+/// so.
+struct Span {
+  uint v[9];
+};
+bool has_spans(uint format) { return format == k_q2_k_planes || format == k_iq2_xxs_planes; }
+Span raw_span(uint format, uint64_t row, uint span, uint odd, uint k) {
+  Span raw;
+  UNROLL for (uint i = 0; i < 9; ++i) raw.v[i] = 0u;
+  const uint64_t behind = row + uint64_t(k / 4u);
+  const uint part = 2u * span + odd;
+  if (format == k_q2_k_planes) {
+    const uvec4 codes = InWords4(row + uint64_t(part) * 16UL).v;
+    UNROLL for (uint i = 0; i < 4; ++i) raw.v[i] = codes[i];
+    raw.v[4] = InWords(behind).v[part];
+    raw.v[5] = InWords(behind + uint64_t(k / 16u)).v[span / 2u];
+  } else {
+    const uvec4 low = InWords4(row + uint64_t(span) * 32UL).v, high = InWords4(row + uint64_t(span) * 32UL + 16UL).v;
+    UNROLL for (uint i = 0; i < 4; ++i) {
+      raw.v[i] = low[i];
+      raw.v[4 + i] = high[i];
+    }
+    raw.v[8] = half_at(behind, span / 2u);
+  }
+  return raw;
+}
+/// Chunk 2·i + odd of it.
+Raw chunk_of_span(uint format, Span span, uint i, uint odd) {
+  Raw raw;
+  if (format == k_q2_k_planes) {
+    UNROLL for (uint e = 0; e < 8; ++e) raw.v[e] = 0u;
+    UNROLL for (uint e = 0; e < 4; ++e) raw.v[e] = span.v[e] >> 2u * i & 0x03030303u;
+    raw.v[4] = span.v[5];
+    raw.v[5] = span.v[4] >> 8u * i & 0xffu;
+  } else {
+    const uvec2 low = i % 2u == 0u ? uvec2(span.v[0], span.v[1]) : uvec2(span.v[2], span.v[3]);
+    const uvec2 high = i % 2u == 0u ? uvec2(span.v[4], span.v[5]) : uvec2(span.v[6], span.v[7]);
+    raw = raw_iq2_xxs(i < 2u ? low : high, odd);
+    raw.v[3] = span.v[8];
   }
   return raw;
 }
