@@ -66,7 +66,7 @@ Activations Quantiser::prepare(const float* x, std::int64_t rows, std::int64_t t
   for (std::int64_t r = mine.begin; r < mine.end; ++r)
     isa_.quantise(act, x + r * k_, 0, k_, k_, scratch + static_cast<std::uint64_t>(r) * row_);
   if (!alone) worker.barrier();
-  return {scratch, row_, act, own, row_};
+  return {scratch, row_, act, own};
 }
 
 std::uint64_t Quantiser::packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const {

@@ -11,7 +11,7 @@ struct Activations {
   std::uint64_t stride = 0; // bytes
   Act act = Act::none;
   std::byte* scratch = nullptr; // this worker's, for Gemm
-  std::uint64_t group = 0;      // bytes from one group of a token's rows to the next
+  std::uint64_t group = 0;      // packed: bytes from one group of a token's rows to the next
   bool packed = false;          // tiles as Format::pack makes them; `stride` from chunk to chunk
 };
 

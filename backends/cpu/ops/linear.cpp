@@ -52,7 +52,7 @@ private:
     for (std::int64_t row = mine.rows.begin; row < mine.rows.end;) {
       const std::int64_t group = row / per_group, end = std::min(mine.rows.end, (group + 1) * per_group);
       Activations x_group = all;
-      x_group.data += static_cast<std::uint64_t>(group) * all.group;
+      x_group.data += static_cast<std::uint64_t>(group) * (all.packed ? all.group : all.stride);
       if (!all.packed) x_group.stride *= static_cast<std::uint64_t>(groups_);
       gemm_.multiply(w, 0, x_group, {{row, end}, mine.tokens}, out, gemm_.n());
       row = end;
