@@ -20,6 +20,8 @@ struct Answers {
   VkPhysicalDeviceVulkan11Features f11{};
   VkPhysicalDeviceVulkan12Features f12{};
   VkPhysicalDeviceSubgroupSizeControlFeatures f_sizes{};
+  VkPhysicalDeviceShaderIntegerDotProductFeatures f_dots{};
+  VkPhysicalDeviceCooperativeMatrixFeaturesNV f_matrix{};
   std::vector<VkExtensionProperties> extensions;
   std::vector<VkQueueFamilyProperties> queues;
 
@@ -64,6 +66,11 @@ void ask(const InstanceCalls& vk, VkPhysicalDevice device, Answers& a) {
   append(tail, a.f11, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
   append(tail, a.f12, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
   if (sizes) append(tail, a.f_sizes, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
+  if (a.has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME) ||
+      a.properties.properties.apiVersion >= VK_API_VERSION_1_3)
+    append(tail, a.f_dots, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
+  if (a.has(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME))
+    append(tail, a.f_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV);
   a.features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   a.features.pNext = tail;
   vk.vkGetPhysicalDeviceFeatures2(device, &a.features);
@@ -203,6 +210,25 @@ bool is_calibrated(const InstanceCalls& vk, VkPhysicalDevice device, const Answe
   return has(VK_TIME_DOMAIN_DEVICE_EXT) && has(VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT);
 }
 
+/// Whether subgroups multiply 16 by 16 float16 with 16 by 16 and sum in float32.
+bool has_matrix(const InstanceCalls& vk, VkPhysicalDevice device, const Answers& a) {
+  if (a.f_matrix.cooperativeMatrix == VK_FALSE || a.f12.shaderFloat16 == VK_FALSE ||
+      a.f12.vulkanMemoryModel == VK_FALSE)
+    return false;
+  if (vk.vkGetPhysicalDeviceCooperativeMatrixPropertiesNV == nullptr) return false;
+  std::uint32_t count = 0;
+  if (vk.vkGetPhysicalDeviceCooperativeMatrixPropertiesNV(device, &count, nullptr) < 0) return false;
+  VkCooperativeMatrixPropertiesNV empty{};
+  empty.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_NV;
+  std::vector<VkCooperativeMatrixPropertiesNV> shapes(count, empty);
+  if (vk.vkGetPhysicalDeviceCooperativeMatrixPropertiesNV(device, &count, shapes.data()) < 0) return false;
+  return std::any_of(shapes.begin(), shapes.end(), [](const VkCooperativeMatrixPropertiesNV& s) {
+    return s.MSize == 16 && s.NSize == 16 && s.KSize == 16 && s.scope == VK_SCOPE_SUBGROUP_NV &&
+           s.AType == VK_COMPONENT_TYPE_FLOAT16_NV && s.BType == VK_COMPONENT_TYPE_FLOAT16_NV &&
+           s.CType == VK_COMPONENT_TYPE_FLOAT32_NV && s.DType == VK_COMPONENT_TYPE_FLOAT32_NV;
+  });
+}
+
 void read_caps(const InstanceCalls& vk, Adapter& adapter, const Answers& a) {
   Caps& caps = adapter.caps;
   const VkPhysicalDeviceLimits& limits = a.properties.properties.limits;
@@ -214,13 +240,20 @@ void read_caps(const InstanceCalls& vk, Adapter& adapter, const Answers& a) {
   caps.fixed_subgroup = a.f_sizes.subgroupSizeControl != VK_FALSE &&
                         (a.sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
   if (caps.fixed_subgroup) caps.subgroup = std::clamp(32u, a.sizes.minSubgroupSize, a.sizes.maxSubgroupSize);
+  caps.byte_dots = a.f_dots.shaderIntegerDotProduct != VK_FALSE;
+  caps.byte_dots_extension = !core && caps.byte_dots;
   caps.shared_bytes = limits.maxComputeSharedMemorySize;
+  caps.most_threads = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
+  if (caps.fixed_subgroup)
+    caps.most_threads = std::min(caps.most_threads, caps.subgroup * a.sizes.maxComputeWorkgroupSubgroups);
   std::copy_n(limits.maxComputeWorkGroupCount, 3, caps.most_groups);
   caps.import_align = a.has(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME) ? a.import.minImportedHostPointerAlignment : 0;
   caps.memory_budget = a.has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   caps.timestamp_bits = a.queues[caps.queue_family].timestampValidBits;
   caps.ns_per_tick = caps.timestamp_bits != 0 ? static_cast<double>(limits.timestampPeriod) : 0;
   caps.calibrated = is_calibrated(vk, adapter.physical, a);
+  caps.half_numbers = a.f12.shaderFloat16 != VK_FALSE;
+  caps.matrix = caps.subgroup == 32 && has_matrix(vk, adapter.physical, a) ? Matrix::units : Matrix::none;
 }
 
 std::uint32_t kind_of(VkPhysicalDeviceType type) {
@@ -263,6 +296,8 @@ Adapter describe_adapter(const Instance& instance, VkPhysicalDevice physical) {
   if (!desc.reason_unusable.empty()) return adapter;
 
   read_caps(vk, adapter, a);
+  const Matrix wanted = instance.settings().matrix;
+  if (wanted != Matrix::units) adapter.caps.matrix = adapter.caps.half_numbers ? wanted : Matrix::none;
   choose_memory(adapter);
   const bool unified = desc.kind != SCF_DEVICE_GPU && adapter.caps.import_align != 0;
   desc.flags = SCF_DEVICE_USABLE;
@@ -271,7 +306,7 @@ Adapter describe_adapter(const Instance& instance, VkPhysicalDevice physical) {
   if (adapter.caps.timestamp_bits != 0) desc.flags |= SCF_DEVICE_TIMESTAMPS;
   desc.heaps = describe_heaps(instance, adapter, a.v11.maxMemoryAllocationSize);
   desc.detail = "vulkan " + version_text(adapter.properties.apiVersion) + ", subgroups of " +
-                std::to_string(adapter.caps.subgroup);
+                std::to_string(adapter.caps.subgroup) + (adapter.caps.matrix == Matrix::units ? ", matrix units" : "");
   return adapter;
 }
 

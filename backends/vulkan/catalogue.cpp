@@ -1,5 +1,7 @@
 #include "catalogue.hpp"
 
+#include "layouts.hpp"
+
 #include <seacliff/sdk/status.hpp>
 #include <seacliff/sdk/table.hpp>
 
@@ -21,7 +23,9 @@ std::string foreign_operand(const scf_graph_view& graph, const scf_node& node, s
   const auto named = [&] { return "'" + std::string(sdk::view(value.name)) + "'"; };
   const DTypeInfo* info = find_dtype(value.dtype);
   if (info == nullptr) return "format " + std::to_string(value.dtype) + " of " + named() + " is unknown here";
-  if (value.layout != 0) return named() + " is not in the file's layout";
+  if (value.layout != 0 && (value.layout != k_planes_layout || value.rank < 2 || value.rank > SCF_MAX_RANK ||
+                            !has_planes(info->dtype, value.dims[value.rank - 1])))
+    return "layout " + std::to_string(value.layout) + " of " + named() + " is unknown here";
   if (value.rank == 0 || value.rank > SCF_MAX_RANK) return named() + " has no shape";
   for (std::uint32_t axis = 1; axis < value.rank; ++axis)
     if (value.dim_sym[axis] != 0) return "only the first dimension of " + named() + " may vary from step to step";

@@ -51,12 +51,20 @@ void Device::create() {
   if (caps.import_align != 0) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   if (caps.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (caps.calibrated) extensions.push_back(VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME);
+  if (caps.matrix == Matrix::units) extensions.push_back(VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME);
   if (caps.size_control_extension) extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
 
   VkPhysicalDeviceSubgroupSizeControlFeatures sizes{};
   sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
   sizes.subgroupSizeControl = caps.fixed_subgroup ? VK_TRUE : VK_FALSE;
   sizes.computeFullSubgroups = caps.full_subgroups ? VK_TRUE : VK_FALSE;
+  if (caps.byte_dots_extension) extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+  VkPhysicalDeviceShaderIntegerDotProductFeatures dots{};
+  dots.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
+  dots.shaderIntegerDotProduct = VK_TRUE;
+  VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix{};
+  matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV;
+  matrix.cooperativeMatrix = VK_TRUE;
   VkPhysicalDeviceVulkan12Features f12{};
   f12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
   f12.timelineSemaphore = VK_TRUE;
@@ -64,10 +72,20 @@ void Device::create() {
   f12.scalarBlockLayout = VK_TRUE;
   f12.storageBuffer8BitAccess = VK_TRUE;
   if (core_sizes || caps.size_control_extension) f12.pNext = &sizes;
+  if (caps.matrix != Matrix::none) f12.shaderFloat16 = VK_TRUE;
+  if (caps.matrix == Matrix::units) {
+    f12.vulkanMemoryModel = VK_TRUE;
+    matrix.pNext = f12.pNext;
+    f12.pNext = &matrix;
+  }
   VkPhysicalDeviceVulkan11Features f11{};
   f11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
   f11.storageBuffer16BitAccess = VK_TRUE;
   f11.pNext = &f12;
+  if (caps.byte_dots) {
+    dots.pNext = f11.pNext;
+    f11.pNext = &dots;
+  }
   VkPhysicalDeviceFeatures2 features{};
   features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   features.features.shaderInt64 = VK_TRUE;
@@ -86,6 +104,7 @@ void Device::create() {
   info.pQueueCreateInfos = &queue;
   info.enabledExtensionCount = static_cast<std::uint32_t>(extensions.size());
   info.ppEnabledExtensionNames = extensions.data();
+  const KeepsLibraries keeps;
   check(instance_.vk().vkCreateDevice(adapter_.physical, &info, nullptr, &handle_), "vkCreateDevice");
 }
 

@@ -14,6 +14,18 @@ const sdk::NodeView* Emitter::folded(std::string_view op) const {
   return nullptr;
 }
 
+const sdk::NodeView* Emitter::folded_before(const sdk::NodeView& node, std::uint32_t i) const {
+  for (const std::size_t part : fusion_.folds[index_].with)
+    if (nodes_[part].raw().out[0] == node.raw().in[i]) return &nodes_[part];
+  return nullptr;
+}
+
+const sdk::NodeView* Emitter::folded_behind() const {
+  for (const std::size_t part : fusion_.folds[index_].with)
+    if (nodes_[part].raw().in[0] == node().raw().out[0]) return &nodes_[part];
+  return nullptr;
+}
+
 Place Emitter::in(const sdk::NodeView& node, std::uint32_t i) const {
   if (i >= node.n_in() || node.raw().in[i] == SCF_NONE) return {};
   const std::uint32_t value = node.raw().in[i];
@@ -43,6 +55,12 @@ Place Emitter::constants(std::span<const std::byte> bytes) {
   return {Place::Kind::constants, 0, at};
 }
 
+Place Emitter::counters(std::uint64_t n) {
+  const Place place{Place::Kind::counters, 0, recording_.counters * 4};
+  recording_.counters += n;
+  return place;
+}
+
 std::uint32_t Emitter::word(Count count) {
   std::vector<Count>& counts = recording_.counts;
   const auto known = std::find(counts.begin(), counts.end(), count);
@@ -53,8 +71,25 @@ std::uint32_t Emitter::word(Count count) {
 
 std::uint32_t Emitter::word(float value) { return std::bit_cast<std::uint32_t>(value); }
 
+HalfRows Emitter::half_of(Place x, Count rows, std::uint32_t k, std::uint32_t parts) {
+  for (const auto& [from, made] : halves_)
+    if (from == x && made.rows == rows && made.k == k && made.parts == parts) return made;
+  constexpr std::uint32_t threads = 256, each = 8, most_groups = 4096;
+  const std::uint64_t width = (k + 31) / 32 * 32;
+  const HalfRows made{block(rows.most * width * parts * 2), rows, k, parts};
+  Dispatch d;
+  d.shader = "to_half";
+  d.constants = {threads, k % each == 0, parts};
+  d.at = {reads(x), writes(made.x)};
+  d.n = {word(rows), k};
+  d.groups[0] = {rows * (width / each), threads, most_groups};
+  add(std::move(d));
+  halves_.emplace_back(x, made);
+  return made;
+}
+
 void Emitter::add(Dispatch dispatch) {
-  assert(dispatch.at.size() <= PushBlock::k_addresses && dispatch.n.size() <= PushBlock::k_words);
+  assert(dispatch.n.size() <= PushBlock::k_words);
   dispatch.node = node().id();
   recording_.dispatches.push_back(std::move(dispatch));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fusion.hpp"
+#include "instance.hpp"
 
 #include <seacliff/sdk/kernel.hpp>
 
@@ -27,7 +28,7 @@ constexpr Count fixed(std::uint64_t n) { return {n, 0, n}; }
 
 /// Where an operand lies. `offset` in bytes.
 struct Place {
-  enum class Kind : std::uint32_t { none, value, block, constants };
+  enum class Kind : std::uint32_t { none, value, block, constants, counters };
   Kind kind = Kind::none;
   std::uint32_t index = 0;
   std::uint64_t offset = 0;
@@ -57,7 +58,7 @@ struct Extent {
 struct Dispatch {
   std::string_view shader;
   std::vector<std::uint32_t> constants; // specialisation; the first is the size of the workgroup
-  std::vector<Use> at;                  // in the order of Push.at
+  std::vector<Use> at;                  // in the order of Push.at; more than it has: see Program
   std::vector<std::uint32_t> n;         // in the order of Push.n
   Extent groups[3];
   std::uint32_t node = 0; // filled by the emitter
@@ -69,12 +70,25 @@ struct Recording {
   std::vector<std::uint64_t> blocks; // bytes of each private piece of scratch
   std::vector<Count> counts;         // kept in the step's block
   std::vector<std::byte> constants;  // kept there, too
+  std::uint64_t counters = 0;        // words there that are zero between dispatches
 };
 
 /// What ops may count on of the device.
 struct Shape {
   std::uint32_t subgroup = 32;
   std::uint32_t most_groups_x = 65535;
+  std::uint32_t most_threads = 128;   // of a workgroup
+  std::uint32_t shared_bytes = 32768; // of a workgroup
+  bool byte_dots = false;             // sums of products of bytes
+  Matrix matrix = Matrix::none;
+};
+
+/// Activations as float16 in rows of whole 32 elements, zeros behind column k. With two parts a row is the sum of two
+/// such rows, one behind the other: nearly float32.
+struct HalfRows {
+  Place x;
+  Count rows;
+  std::uint32_t k = 0, parts = 1;
 };
 
 /// A norm that the reader of its input does as it reads: y = x·gain/sqrt(mean(x²)+eps).
@@ -94,6 +108,9 @@ public:
   const sdk::NodeView& node() const { return nodes_[index_]; }
   /// The node of this op whose work is part of this one's; nullptr: there is none.
   const sdk::NodeView* folded(std::string_view op) const;
+  /// The same by its place: what writes the value that input `i` of `node` is, and what reads output 0 of this node.
+  const sdk::NodeView* folded_before(const sdk::NodeView& node, std::uint32_t i) const;
+  const sdk::NodeView* folded_behind() const;
   const Shape& shape() const { return shape_; }
   std::uint32_t subgroup() const { return shape_.subgroup; }
 
@@ -109,9 +126,14 @@ public:
   Place floats(Count count) { return block(count.most * 4); }
   /// Bytes that are the same in every step. Equal ones are kept once.
   Place constants(std::span<const std::byte> bytes);
+  /// Words that are zero when a dispatch begins, and must be again when it ends: last_of() in last.glsl counts there.
+  Place counters(std::uint64_t n);
   /// A number for the shader, as word of Push.n: count() in base.glsl reads it.
   std::uint32_t word(Count count);
   static std::uint32_t word(float value);
+
+  /// Rows of k float32 as float16; the same ones are made once.
+  HalfRows half_of(Place x, Count rows, std::uint32_t k, std::uint32_t parts = 1);
 
   void add(Dispatch dispatch);
 
@@ -123,6 +145,7 @@ private:
   std::span<const sdk::NodeView> nodes_;
   const Fusion& fusion_;
   std::size_t index_ = 0;
+  std::vector<std::pair<Place, HalfRows>> halves_; // of
 };
 
 /// Product of dimensions [begin, end) of a value.

@@ -40,6 +40,9 @@ Exec::Exec(Program& program, const scf_bindings& bindings)
   const std::vector<std::byte>& constants = program.recording().constants;
   next_.resize(program.step().bytes);
   std::copy(constants.begin(), constants.end(), next_.begin() + static_cast<std::ptrdiff_t>(program.step().constants));
+  for (const Launch& launch : program.launches())
+    for (std::size_t i = PushBlock::k_direct; launch.table != 0 && i < launch.dispatch.at.size(); ++i)
+      put(launch.table + (i - PushBlock::k_direct) * 8, resolve(launch.dispatch.at[i].place));
   record_tells();
   recording(k_full); // most steps are like that; nothing is left for the first one
 }
@@ -82,6 +85,7 @@ std::uint64_t Exec::resolve(const Place& place) const {
   case Place::Kind::none: return 0;
   case Place::Kind::block: return scratch_ + program_.block_offsets()[place.index] + place.offset;
   case Place::Kind::constants: return block_->address() + program_.step().constants + place.offset;
+  case Place::Kind::counters: return block_->address() + program_.step().counters + place.offset;
   case Place::Kind::value: break;
   }
   const Value& value = program_.values()[place.index];
@@ -131,7 +135,9 @@ void Exec::record_launches(VkCommandBuffer commands, Kind kind) {
     current = launch.pipeline;
     PushBlock push{};
     push.step = block_->address();
-    for (std::size_t i = 0; i < launch.dispatch.at.size(); ++i) push.at[i] = resolve(launch.dispatch.at[i].place);
+    const std::size_t direct = launch.table != 0 ? PushBlock::k_direct : launch.dispatch.at.size();
+    for (std::size_t i = 0; i < direct; ++i) push.at[i] = resolve(launch.dispatch.at[i].place);
+    if (launch.table != 0) push.at[PushBlock::k_direct] = block_->address() + launch.table;
     std::copy(launch.dispatch.n.begin(), launch.dispatch.n.end(), push.n);
     vk.vkCmdPushConstants(commands, device_.pipelines().layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
     if (varying && launch.grid != 0) {
@@ -166,10 +172,6 @@ void Exec::fill(const scf_submit& step) {
       if (symbols[i].sym == count.sym) return count.factor * static_cast<std::uint64_t>(symbols_[i]);
     return count.factor;
   };
-  const auto put = [&](std::uint64_t offset, auto number) {
-    std::memcpy(next_.data() + offset, &number, sizeof number);
-  };
-
   const std::vector<Count>& counts = program_.recording().counts;
   for (std::size_t i = 0; i < counts.size(); ++i) put(i * 4, static_cast<std::uint32_t>(now(counts[i])));
   const std::vector<Value>& values = program_.values();

@@ -5,6 +5,7 @@
 #include "memory.hpp"
 #include "program.hpp"
 
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -41,6 +42,10 @@ private:
   void record_launches(VkCommandBuffer commands, Kind kind);
   std::uint64_t resolve(const Place& place) const;
   void fill(const scf_submit& step);
+  /// Into next_.
+  template <typename Number> void put(std::uint64_t offset, Number number) {
+    std::memcpy(next_.data() + offset, &number, sizeof number);
+  }
   std::int64_t value_of(const Symbol& symbol, const scf_submit& step) const;
   void wait_for(std::uint64_t step);
 

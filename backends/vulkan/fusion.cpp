@@ -35,6 +35,7 @@ public:
       const std::string_view op = nodes_[n].op();
       if (op == "rope_tail") fold_rope(n);
       if (op == "kv_round") fold_into_rows(n, "rope_tail");
+      if (op == "attention_mixed") fold_query(n);
       if (op == "hc_post") fold_writer(n, 1, "add");
       if (op == "hc_pre" || op == "hc_head") fold_streams(n);
     }
@@ -76,7 +77,7 @@ private:
   void fold_rope(std::size_t n) {
     if (nodes_[n].attr_int("heads") != 0) return;
     const std::size_t attention = only_for(n, 0, "attention_mixed");
-    if (attention != Fusion::k_none)
+    if (attention != Fusion::k_none && nodes_[n].out(0).cols() % 2 == 0)
       fold(n, attention);
     else
       fold_into_rows(n, "rms_norm");
@@ -91,6 +92,13 @@ private:
     const bool rows_only =
         std::all_of(with.begin(), with.end(), [&](std::size_t part) { return nodes_[part].op() == "rms_norm"; });
     if (rows_only && nodes_[from].attr_int("flatten") == 0) fold(from, n);
+  }
+
+  /// Norm and rotation of the query before attention of few tokens, which has whole heads at hand.
+  void fold_query(std::size_t n) {
+    const std::size_t rope = only_for(n, 0, "rope_tail");
+    if (rope == Fusion::k_none || !is_few(nodes_[n]) || nodes_[n].in(0).cols() % 2 != 0) return;
+    if (nodes_[rope].attr_int("inverse") == 0) fold(rope, n);
   }
 
   /// What a layer gives goes back into the streams as the next one begins. The streams themselves are read again.

@@ -13,6 +13,7 @@ constexpr const char* k_layer = "VK_LAYER_KHRONOS_validation";
 constexpr sdk::OptionSpec k_options[] = {
     {"validation", "1: the validation layer watches, what it finds is an error"},
     {"staging", "1: device memory is never mapped, even where it could be"},
+    {"matrix", "0: no matrix units; 2: loops in their place, to check what is made for them"},
     {"cache", "folder of the pipeline cache, or off"},
 };
 
@@ -56,8 +57,8 @@ Adapter nothing_here(const std::string& why) {
 
 Settings read_settings(const scf_kv* pairs, std::uint32_t count) {
   const sdk::Options options(pairs, count, k_options);
-  const auto flag = [&](std::string_view key) {
-    const std::int64_t value = options.get_int(key);
+  const auto flag = [&](std::string_view key, bool missing = false) {
+    const std::int64_t value = options.get_int(key, missing ? 1 : 0);
     if (value != 0 && value != 1)
       throw sdk::Failure(SCF_INVALID_ARGUMENT, "option '" + std::string(key) + "' must be 0 or 1");
     return value != 0;
@@ -65,6 +66,9 @@ Settings read_settings(const scf_kv* pairs, std::uint32_t count) {
   Settings settings;
   settings.validation = flag("validation");
   settings.staging = flag("staging");
+  const std::int64_t matrix = options.get_int("matrix", 1);
+  if (matrix < 0 || matrix > 2) throw sdk::Failure(SCF_INVALID_ARGUMENT, "option 'matrix' must be 0, 1 or 2");
+  settings.matrix = static_cast<Matrix>(matrix);
   settings.cache = options.get_string("cache");
   return settings;
 }
@@ -85,7 +89,7 @@ std::span<const Adapter> Instance::described() {
       return;
     }
     static std::mutex lock;
-    static std::optional<std::vector<Adapter>> known[2]; // by Settings::staging; lock
+    static std::optional<std::vector<Adapter>> known[2]; // by Settings::staging, all that a description shows; lock
     const std::lock_guard guard(lock);
     auto& said = known[settings_.staging ? 1 : 0];
     if (!said) {
@@ -105,11 +109,17 @@ const Adapter* Instance::find(std::string_view id) {
   return found != adapters_.end() ? &*found : nullptr;
 }
 
+std::string Instance::said() const {
+  const bool none = adapters_.size() == 1 && adapters_[0].physical == VK_NULL_HANDLE;
+  return none ? ": " + adapters_[0].desc.reason_unusable : std::string();
+}
+
 void Instance::start_once() {
   std::call_once(started_, [this] { start(); });
 }
 
 void Instance::start() {
+  const KeepsLibraries keeps;
   try {
     driver_ = std::make_unique<Driver>();
     create();

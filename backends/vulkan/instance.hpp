@@ -15,11 +15,15 @@
 
 namespace seacliff::vulkan {
 
+/// Who multiplies matrices of float16: nobody, matrix units, or loops in their place, for checking.
+enum class Matrix : std::uint32_t { none = 0, units = 1, plain = 2 };
+
 /// What users may set in open().
 struct Settings {
-  bool validation = false; // the validation layer watches; what it says fails the call that made it say so
-  bool staging = false;    // device memory counts as not mappable, whatever it is: for tests of the copies
-  std::string cache;       // folder of the pipeline cache; empty: $XDG_CACHE_HOME/seacliff; "off": none
+  bool validation = false;       // the validation layer watches; what it says fails the call that made it say so
+  bool staging = false;          // device memory counts as not mappable, whatever it is: for tests of the copies
+  Matrix matrix = Matrix::units; // who may multiply matrices of float16
+  std::string cache;             // folder of the pipeline cache; empty: $XDG_CACHE_HOME/seacliff; "off": none
 };
 Settings read_settings(const scf_kv* pairs, std::uint32_t count);
 
@@ -31,11 +35,16 @@ struct Caps {
   bool full_subgroups = false;         // workgroups without holes can be asked for
   std::uint32_t shared_bytes = 0;      // of one workgroup
   std::uint32_t most_groups[3] = {};   // of one dispatch
+  std::uint32_t most_threads = 0;      // of one workgroup
+  bool byte_dots = false;              // sums of products of bytes
+  bool byte_dots_extension = false;    // by extension, before Vulkan 1.3
   std::uint32_t device_type = 0;       // memory type of heap 0
   std::uint32_t host_type = 0;         // memory type of heap 1, and of what the plugin itself writes
   std::uint64_t import_align = 0;      // 0: no import of host memory
   bool memory_budget = false;          // VK_EXT_memory_budget
   bool size_control_extension = false; // subgroup sizes by extension, before Vulkan 1.3
+  Matrix matrix = Matrix::none;        // units: VK_NV_cooperative_matrix, 16 by 16 by 16 of f16 into f32
+  bool half_numbers = false;           // float16 in shaders
   bool calibrated = false;             // VK_EXT_calibrated_timestamps with the monotonic clock
   double ns_per_tick = 0;              // 0: no timestamps
   std::uint32_t timestamp_bits = 0;
@@ -67,6 +76,8 @@ public:
   std::span<const Adapter> described();
   /// The adapter of this id, ready to be opened; nullptr: there is none.
   const Adapter* find(std::string_view id);
+  /// ": " and why there are no devices, behind find(); empty when there are some.
+  std::string said() const;
   const InstanceCalls& vk() const { return vk_; }
   /// Bytes that may still be allocated on a Vulkan heap: what the driver says now, else its size.
   std::uint64_t heap_budget(const Adapter& adapter, std::uint32_t memory_type) const;

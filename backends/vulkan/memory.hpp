@@ -13,8 +13,9 @@ class Buffer {
 public:
   /// Own memory on a heap of the device. `align` 0: no wish. Throws Failure: resource_exhausted with heap, need, free.
   Buffer(Device& device, std::uint32_t heap, std::uint64_t bytes, std::uint64_t align);
-  /// Pages of the host, used in place; they outlive the buffer. Throws Failure when the driver does not take them.
-  Buffer(Device& device, void* pages, std::uint64_t bytes);
+  /// Pages of the host, used in place; they outlive the buffer. Throws Failure when the driver does not take them:
+  /// UNIMPLEMENTED for those that are `read_only`.
+  Buffer(Device& device, void* pages, std::uint64_t bytes, bool read_only);
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();

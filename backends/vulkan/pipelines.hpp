@@ -16,6 +16,8 @@ namespace seacliff::vulkan {
 /// every device takes.
 struct PushBlock {
   static constexpr std::size_t k_addresses = 9, k_words = 12;
+  static constexpr std::size_t k_direct =
+      8;                         // of more operands than `at` has room for; then at[8] says where the rest is
   std::uint64_t step;            // address of the step's block
   std::uint64_t at[k_addresses]; // operands
   std::uint32_t n[k_words];

@@ -1,5 +1,6 @@
 // The Vulkan plugin: its entry and its devices.
 #include "device.hpp"
+#include "layouts.hpp"
 
 #include <seacliff/sdk/kernel_plugin.hpp>
 
@@ -31,7 +32,7 @@ scf_status* device_open(scf_instance* handle, scf_str id, const scf_kv* pairs, s
     const sdk::Options none(pairs, count, {});
     const Adapter* adapter = instance->find(sdk::view(id));
     if (adapter == nullptr)
-      throw sdk::Failure(SCF_NOT_FOUND, "there is no device '" + std::string(sdk::view(id)) + "'");
+      throw sdk::Failure(SCF_NOT_FOUND, "there is no device '" + std::string(sdk::view(id)) + "'" + instance->said());
     if (!adapter->desc.reason_unusable.empty())
       throw sdk::Failure(SCF_UNAVAILABLE, "device '" + adapter->desc.id + "': " + adapter->desc.reason_unusable);
     *out = reinterpret_cast<scf_device*>(new Device(*instance, *adapter));
@@ -55,7 +56,7 @@ const scf_plugin_api k_api{sdk::header<scf_plugin_api>(SCF_KIND_PLUGIN_API),
                            device_open,
                            device_close,
                            &k_memory,
-                           nullptr /* weights stay as the file has them */,
+                           &k_layout,
                            &k_program,
                            &k_queue,
                            &k_profile,

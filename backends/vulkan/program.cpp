@@ -94,7 +94,10 @@ void Program::emit_nodes(const scf_graph_view& graph) {
     use_operands(graph, node);
   }
   const Fusion fusion = find_fusion(nodes, graph.n_values);
-  Emitter emitter(recording_, {device_.caps().subgroup, device_.caps().most_groups[0]}, nodes, fusion);
+  const Caps& caps = device_.caps();
+  const Shape shape{caps.subgroup,     caps.most_groups[0], caps.most_threads,
+                    caps.shared_bytes, caps.byte_dots,      caps.matrix};
+  Emitter emitter(recording_, shape, nodes, fusion);
   for (std::size_t n = 0; n < nodes.size(); ++n) {
     if (fusion.folds[n].skipped) continue;
     const std::size_t first = recording_.dispatches.size();
@@ -207,7 +210,14 @@ void Program::lay_out_step() {
       at += 12;
     }
   step_.constants = sdk::align_up(at, 16);
-  step_.bytes = sdk::align_up(step_.constants + recording_.constants.size(), 16);
+  step_.counters = sdk::align_up(step_.constants + recording_.constants.size(), 16);
+  at = sdk::align_up(step_.counters + recording_.counters * 4, 8);
+  for (Launch& launch : launches_)
+    if (launch.dispatch.at.size() > PushBlock::k_addresses) {
+      launch.table = at;
+      at += (launch.dispatch.at.size() - PushBlock::k_direct) * 8;
+    }
+  step_.bytes = sdk::align_up(at, 16);
 }
 
 std::uint32_t Program::groups(const Launch& launch, int axis, std::uint64_t count) const {

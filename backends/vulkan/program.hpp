@@ -35,12 +35,13 @@ struct Launch {
   std::uint32_t level = 0;
   std::uint64_t weight_bytes = 0; // in the first launch of a node; 0: unknown
   std::uint64_t grid = 0;         // offset in the step's block; 0: the grid never changes
+  std::uint64_t table = 0;        // the same, of the operands that Push.at has no room for; 0: it has
 };
 
 /// The block that each step is told by, filled by the host and copied to the device as the step begins: counts, then
-/// addresses of inputs and outputs, then grids that depend on symbols, then constants.
+/// addresses of inputs and outputs, then grids that depend on symbols, then constants, counters and tables of operands.
 struct StepLayout {
-  std::uint64_t addresses = 0, grids = 0, constants = 0, bytes = 0;
+  std::uint64_t addresses = 0, grids = 0, constants = 0, counters = 0, bytes = 0;
 };
 
 /// The object behind a scf_program.

@@ -109,16 +109,22 @@ scf_status* Sema::promise(std::uint64_t value) {
   if (value <= promised_)
     return sdk::make_status(device_.host(), SCF_INVALID_ARGUMENT,
                             "a timeline can only be signalled with a larger value");
-  promised_ = value;
+  promised_ = queued_ = value;
   changed_.notify_all();
   return nullptr;
+}
+
+bool Sema::is_queued(std::uint64_t value) const {
+  const std::lock_guard lock(mutex_);
+  return value <= queued_;
 }
 
 void Sema::abandon(scf_status* cause) {
   {
     const std::lock_guard lock(mutex_);
     std::uint64_t reached = 0;
-    if (device_.vk().vkGetSemaphoreCounterValue(device_.handle(), handle_, &reached) == VK_SUCCESS) promised_ = reached;
+    if (device_.vk().vkGetSemaphoreCounterValue(device_.handle(), handle_, &reached) == VK_SUCCESS)
+      promised_ = queued_ = reached;
   }
   fail(cause);
 }

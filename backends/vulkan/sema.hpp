@@ -35,6 +35,8 @@ public:
   /// A submit that signals `value` is on its way: INVALID_ARGUMENT unless it is larger than what was promised, the
   /// cause when failed.
   scf_status* promise(std::uint64_t value);
+  /// Whether work that is already on the device's queue reaches `value`: what is submitted next comes behind it anyway.
+  bool is_queued(std::uint64_t value) const;
   /// What was promised never went out: fails with `cause`.
   void abandon(scf_status* cause);
 
@@ -48,8 +50,9 @@ private:
   VkSemaphore handle_ = VK_NULL_HANDLE;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::uint64_t promised_; // the largest value that is reached or that work on the device will reach
-  sdk::Status cause_;      // guarded by mutex_
+  std::uint64_t promised_;   // the largest value that is reached or that work on the device will reach
+  std::uint64_t queued_ = 0; // of that, by work
+  sdk::Status cause_;        // guarded by mutex_
 };
 
 } // namespace seacliff::vulkan

@@ -10,7 +10,7 @@ namespace seacliff::graph {
 namespace {
 
 /// Text inside a quoted Graphviz string. A line break is written as the two characters `\n`.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '\n') {
@@ -38,14 +38,14 @@ public:
 
   std::string run() {
     line("digraph seacliff {{");
-    line("  label={}; labelloc=t; rankdir=TB; fontname=\"sans-serif\";", quoted(graph_.name));
+    line("  label={}; labelloc=t; rankdir=TB; fontname=\"sans-serif\";", in_quotes(graph_.name));
     line("  node [fontname=\"sans-serif\", fontsize=10, shape=box, style=\"rounded,filled\", fillcolor=white];");
     line("  edge [fontname=\"sans-serif\", fontsize=8, color=gray40];");
     members();
     for (const Node& node : graph_.nodes()) edges(node);
     for (const Value& value : graph_.values())
       if (value.role == Role::output && producer_[value.id] != k_none)
-        line("  n{} -> v{} [label={}];", producer_[value.id], value.id, quoted(print_type(graph_, value.type)));
+        line("  n{} -> v{} [label={}];", producer_[value.id], value.id, in_quotes(print_type(graph_, value.type)));
     line("}}");
     return fmt::to_string(out_);
   }
@@ -96,7 +96,7 @@ private:
     if (value.role == Role::state) look = "shape=box, style=filled, fillcolor=lightyellow";
     if (value.role == Role::weight) look = "shape=note, style=filled, fillcolor=gray95";
     if (value.role == Role::output) look = "shape=ellipse, fillcolor=mistyrose";
-    line("{}v{} [label={}, {}];", indent, value.id, quoted(value.name + "\n" + print_type(graph_, value.type)), look);
+    line("{}v{} [label={}, {}];", indent, value.id, in_quotes(value.name + "\n" + print_type(graph_, value.type)), look);
   }
 
   void draw_node(const Node& node, std::string_view indent) {
@@ -104,8 +104,8 @@ private:
     const bool composite = schema != nullptr && schema->composite();
     std::string attrs;
     for (const auto& [name, value] : node.attrs.items()) attrs += fmt::format("{}={} ", name, print_attr(value));
-    line("{}n{} [label={}{}, tooltip={}];", indent, node.id, quoted(node.op + "\n" + node.name),
-         composite ? ", fillcolor=lightsteelblue" : "", quoted(attrs.empty() ? node.op : attrs));
+    line("{}n{} [label={}{}, tooltip={}];", indent, node.id, in_quotes(node.op + "\n" + node.name),
+         composite ? ", fillcolor=lightsteelblue" : "", in_quotes(attrs.empty() ? node.op : attrs));
   }
 
   void edges(const Node& node) {
@@ -113,7 +113,7 @@ private:
       const ValueId id = node.in[i];
       if (id == k_none) continue;
       const Value& value = graph_.value(id);
-      const std::string label = quoted(print_type(graph_, value.type));
+      const std::string label = in_quotes(print_type(graph_, value.type));
       if (value.role == Role::state) {
         const bool updates = std::find(node.out.begin(), node.out.end(), id) != node.out.end();
         line("  v{} -> n{} [label={}, style=dashed{}];", id, node.id, label,

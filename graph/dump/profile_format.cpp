@@ -70,7 +70,10 @@ std::string to_text(const NamedProfile& named, std::span<const ProfileBy> by, do
   if (p.disturbed() > 0)
     text += fmt::format("\n{} steps took more than {} times the median and are left out", p.disturbed(),
                         PhaseProfile::k_disturbed);
-  text += fmt::format("\n{:.6g} launches and {:.6g} barriers per step\n", p.launches(), p.barriers());
+  double outside = 0;
+  const ProfileRow total = p.total(&outside);
+  text += fmt::format("\n{:.6g} launches and {:.6g} barriers per step, of which {} pass outside of nodes\n",
+                      p.launches(), p.barriers(), percent(part(outside, total.seconds)));
   if (p.lost() > 0) text += fmt::format("{} records did not fit: times are too low\n", p.lost());
   text += "\n";
   for (const ProfileBy each : by) text += table(named, each, read_gbps);
@@ -93,6 +96,7 @@ std::string to_json(const NamedProfile& named, std::span<const ProfileBy> by, do
             {"barriers_per_step", p.barriers()},
             {"lost_records", p.lost()},
             {"outside_ms", outside * 1e3},
+            {"outside_share", part(outside, total.seconds)},
             {"total", to_json(total, total.seconds, read_gbps)}};
   for (const ProfileBy each : by) {
     Json rows = Json::array();

@@ -23,6 +23,24 @@ scf_kv make_kv(scf_str key, const ops::AttrValue& value, const std::function<scf
 
 } // namespace
 
+scf_value describe(const Value& value, std::uint32_t id) {
+  const std::vector<Dim>& dims = value.type.dims;
+  if (dims.size() > SCF_MAX_RANK)
+    throw Error(Code::internal,
+                fmt::format("value '{}' has rank {}, the most is {}", value.name, dims.size(), SCF_MAX_RANK));
+  scf_value seen{};
+  seen.id = id;
+  seen.dtype = static_cast<std::uint32_t>(value.type.dtype);
+  seen.rank = static_cast<std::uint32_t>(dims.size());
+  seen.role = static_cast<std::uint32_t>(value.role);
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    seen.dims[i] = dims[i].max;
+    seen.dim_sym[i] = dims[i].sym;
+  }
+  seen.name = {value.name.data(), value.name.size()};
+  return seen;
+}
+
 AbiView::AbiView(const Graph& graph, const OpIds& op_ids) {
   graph_nodes_.resize(graph.nodes().size());
   std::iota(graph_nodes_.begin(), graph_nodes_.end(), 0u);
@@ -73,19 +91,8 @@ void AbiView::number_segment_values(const Graph& graph) {
 
 void AbiView::add_value(const Graph& graph, ValueId id, Role role) {
   const Value& from = graph.value(id);
-  const std::vector<Dim>& dims = from.type.dims;
-  if (dims.size() > SCF_MAX_RANK)
-    throw Error(Code::internal,
-                fmt::format("value '{}' has rank {}, the most is {}", from.name, dims.size(), SCF_MAX_RANK));
-  scf_value value{};
-  value.id = static_cast<std::uint32_t>(values_.size());
-  value.dtype = static_cast<std::uint32_t>(from.type.dtype);
-  value.rank = static_cast<std::uint32_t>(dims.size());
+  scf_value value = describe(from, static_cast<std::uint32_t>(values_.size()));
   value.role = static_cast<std::uint32_t>(role);
-  for (std::size_t i = 0; i < dims.size(); ++i) {
-    value.dims[i] = dims[i].max;
-    value.dim_sym[i] = dims[i].sym;
-  }
   value.name = keep(from.name);
   view_of_[id] = value.id;
   graph_values_.push_back(id);
@@ -146,6 +153,11 @@ std::uint32_t AbiView::op_id(std::string_view op, const OpIds& op_ids) {
   if (id == 0) throw Error(Code::not_found, fmt::format("op '{}' has no id in this host", op));
   op_cache_.emplace(op, id);
   return id;
+}
+
+void AbiView::lay_out(const std::function<std::uint32_t(const scf_value&)>& layout_of) {
+  for (scf_value& value : values_)
+    if (value.role == SCF_ROLE_WEIGHT) value.layout = layout_of(value);
 }
 
 std::uint32_t AbiView::view_value(ValueId id) const { return id < view_of_.size() ? view_of_[id] : SCF_NONE; }

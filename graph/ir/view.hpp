@@ -16,6 +16,10 @@
 
 namespace seacliff::graph {
 
+/// A value as plugins see it, with the number `id`. Its name points into `value`. Throws Error(internal) when it has
+/// more dimensions than the ABI.
+scf_value describe(const Value& value, std::uint32_t id = 0);
+
 /// Owns a scf_graph_view and everything it points to; the Graph (a verified one) may go away. Values and nodes of the
 /// view are numbered densely from 0 (that is their `id` in the view); the maps below lead back to the graph.
 class AbiView {
@@ -39,6 +43,9 @@ public:
 
   /// Valid as long as this object, also after it is moved from one AbiView to another.
   const scf_graph_view* get() const { return &view_; }
+
+  /// Gives each weight the layout that `layout_of` names; without this they are in the file's.
+  void lay_out(const std::function<std::uint32_t(const scf_value& weight)>& layout_of);
 
   std::size_t value_count() const { return values_.size(); }
   std::size_t node_count() const { return nodes_.size(); }

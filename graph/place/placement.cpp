@@ -18,8 +18,10 @@ struct Answer {
 };
 
 /// What one device says about every node of a graph, with the user's and the host's vetoes applied.
-std::vector<Answer> answers(const Graph& graph, const plugins::Device& device, const PlaceOptions& options) {
-  const AbiView view(graph, options.op_id);
+std::vector<Answer> answers(const Graph& graph, std::uint32_t d, const PlaceOptions& options) {
+  const plugins::Device& device = *options.devices[d];
+  AbiView view(graph, options.op_id);
+  view.lay_out([&](const scf_value& weight) { return layout_of(options, d, weight).id; });
   std::vector<Answer> result(graph.nodes().size(), Answer{SCF_CLAIM_NO, "not claimed"});
   const auto claims = device.propose(*view.get());
   for (const plugins::ClaimInfo& claim : claims)
@@ -114,7 +116,7 @@ private:
   }
 
   void ask(std::uint32_t d) {
-    whole_.push_back(answers(graph_, *opt_.devices[d], opt_));
+    whole_.push_back(answers(graph_, d, opt_));
     std::vector<bool> try_pieces(graph_.nodes().size(), false);
     bool any = false;
     for (const Node& node : graph_.nodes()) {
@@ -129,7 +131,7 @@ private:
 
   void ask_pieces(std::uint32_t d, const std::vector<bool>& selected) {
     const Pieces pieces = split(graph_, selected);
-    const auto claims = answers(pieces.graph, *opt_.devices[d], opt_);
+    const auto claims = answers(pieces.graph, d, opt_);
     std::vector<std::uint32_t> least(graph_.nodes().size(), SCF_CLAIM_PREFERRED);
     for (const Node& piece : pieces.graph.nodes()) {
       std::uint32_t& level = least[pieces.parent[piece.id]];
@@ -205,6 +207,12 @@ DenyRule DenyRule::parse(std::string_view text) {
 bool DenyRule::matches(std::string_view op_name, const plugins::Device& dev) const {
   if (op != "*" && op != op_name) return false;
   return device == "*" || device == dev.full_id() || device == dev.info().id || device == dev.plugin().name();
+}
+
+plugins::LayoutInfo layout_of(const PlaceOptions& options, std::uint32_t device, const scf_value& weight) {
+  if (!options.copied.contains(device)) return {};
+  std::vector<plugins::LayoutInfo> candidates = options.devices[device]->layouts(weight);
+  return candidates.empty() ? plugins::LayoutInfo{} : std::move(candidates.front());
 }
 
 std::uint64_t largest_value(const plugins::Device& device) {

@@ -45,6 +45,7 @@ struct PlaceOptions {
   std::vector<DenyRule> deny;
   std::set<Strike> strikes;
   std::set<Away> away;
+  std::set<std::uint32_t> copied; // devices that weights are copied to, each in the layout that the device likes best
   std::function<std::uint32_t(std::string_view op)> op_id;
 };
 
@@ -79,6 +80,9 @@ struct Placement {
 /// first, and each sooner whole than in pieces. A last resort counts as slow, and behind all others.
 /// Throws Error(unimplemented) naming the node and every device's reason when no device takes it.
 Placement place(const Graph& graph, const PlaceOptions& options);
+
+/// The layout of a weight on a device: the device's first choice when it gets a copy, else the file's (id 0).
+plugins::LayoutInfo layout_of(const PlaceOptions& options, std::uint32_t device, const scf_value& weight);
 
 /// Bytes of the largest value that a device can be given; 0: no limit.
 std::uint64_t largest_value(const plugins::Device& device);

@@ -4,6 +4,7 @@
 #include "core/memory/host_buffer.hpp"
 #include "core/memory/mapped_file.hpp"
 #include "core/memory/memory_limit.hpp"
+#include "graph/ir/view.hpp"
 #include "graph/passes/passes.hpp"
 
 #include <algorithm>
@@ -85,6 +86,8 @@ Model::Model(std::shared_ptr<Runtime> runtime, GgufFile file, const ModelOptions
 void Model::compile(const TensorDirectory& tensors) {
   PlaceOptions place;
   place.devices = devices_;
+  for (std::uint32_t d = 0; d < sites_.size(); ++d)
+    if (!sites_[d]->near()) place.copied.insert(d);
   place.deny = options_.deny;
   place.op_id = [this](std::string_view op) { return runtime_->host().op_id(op); };
   const std::vector<std::int64_t> sizes = bucket_sizes(options_.max_step);
@@ -165,7 +168,7 @@ void Model::plan_memory(const TensorDirectory& tensors) {
         if (value->role == Role::state)
           demand.states[state_index_.at(value->name)] = state_bytes(states_[state_index_.at(value->name)]);
         else if (seen.insert(value->name).second)
-          demand.weights.push_back(tensors.find(value->name));
+          demand.weights.push_back({tensors.find(value->name), describe(*value), sized.program->layout(d, *value)});
       }
       for (const auto& [heap, blocks] : sized.program->needs(d)) demand.needs[heap].take_larger(blocks);
       if (sized.program->uses(d)) demand.io = std::max(demand.io, sized.program->io_bytes());
@@ -191,9 +194,9 @@ void Model::plan_host_memory() {
   for (const auto& site : sites_) {
     if (site->shares_scratch())
       memory_.scratch = std::max(memory_.scratch, whole_pages(site->demand().needs.begin()->second.total()));
-    for (const GgufTensor* tensor : site->demand().weights) {
+    for (const WeightUse& use : site->demand().weights) {
       elsewhere = elsewhere || !site->near();
-      if (site->near()) in_place[tensor->offset] = tensor->bytes;
+      if (site->near()) in_place[use.tensor->offset] = use.tensor->bytes;
     }
     const std::vector<HeapPlan> heaps = site->heaps();
     memory_.heaps.insert(memory_.heaps.end(), heaps.begin(), heaps.end());
@@ -252,7 +255,7 @@ void Model::allocate(const TensorDirectory& tensors) {
   host_.scratch = take(memory_.scratch, "scratch");
   host_.io = take(memory_.io, "inputs and logits");
   for (const auto& site : sites_) site->allocate(host_);
-  for (const auto& site : sites_) site->load_weights(memory_.weights == 0);
+  for (const auto& site : sites_) site->load_weights(runtime_->team(), memory_.weights == 0);
 
   const auto slice = [&](std::uint32_t device, const Value& value) {
     const Site& site = *sites_[device];

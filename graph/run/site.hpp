@@ -26,7 +26,7 @@ struct NeedBlocks {
 
 /// What a model wants of one device. Bytes.
 struct SiteDemand {
-  std::vector<const GgufTensor*> weights;
+  std::vector<WeightUse> weights;
   std::vector<std::uint64_t> states;         // by state of the model; 0: not used here
   std::map<std::uint32_t, NeedBlocks> needs; // by heap
   std::uint64_t io = 0;                      // inputs, outputs, values that change device
@@ -61,7 +61,7 @@ public:
   /// Takes the memory planned. `host` outlives this object.
   void allocate(const HostMemory& host);
   /// Brings weights to the device. `drop_pages`: nobody else reads the file's.
-  void load_weights(bool drop_pages) { weights_.load(transfer_, drop_pages); }
+  void load_weights(Team& team, bool drop_pages) { weights_.load(transfer_, team, drop_pages); }
 
   scf_slice weight(const GgufTensor& tensor) const { return weights_.slice(tensor); }
   scf_slice state(std::size_t index) const;

@@ -59,6 +59,13 @@ std::vector<Case> matmul_cases() {
   Case quiet = zeros.build();
   for (float& x : quiet.inputs[0].as<float>().first(256)) x = 0;
   cases.push_back(std::move(quiet));
+  for (const DType format : {DType::q8_0, DType::q4_k, DType::q2_k, DType::iq2_xxs, DType::mxfp4})
+    for (const std::int64_t tokens : {1, 7}) {
+      CaseBuilder b("matmul", fmt::format("{} wide T={} act8", format_name(format), tokens), tokens,
+                    {{"act8", std::int64_t{1}}});
+      b.activations({b.T(), n(2048)}).weight(format, {n(tokens == 1 ? 300 : 33), n(2048)}, fan_in(2048));
+      cases.push_back(b.build());
+    }
   return cases;
 }
 
@@ -72,7 +79,7 @@ std::vector<Case> matmul_grouped_cases() {
       b.activations({b.T(), n(groups * k)}).weight(format, {n(groups * 7), n(k)}, fan_in(k));
       cases.push_back(b.build());
     }
-  for (const std::int64_t tokens : {1, 2, 33}) {
+  for (const std::int64_t tokens : {1, 2, 33, 6}) {
     CaseBuilder b("matmul_grouped", fmt::format("heads T={}", tokens), tokens,
                   {{"groups", std::int64_t{2}}, {"act8", std::int64_t{1}}});
     b.activations({b.T(), n(8), n(128)}).weight(DType::q8_0, {n(64), n(512)}, fan_in(512));

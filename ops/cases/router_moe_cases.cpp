@@ -139,6 +139,17 @@ std::vector<Case> moe_experts_cases() {
     often.weight(DType::q8_0, {n(3), n(32), n(64)}, 0.2).weight(DType::q8_0, {n(3), n(32), n(64)}, 0.2);
     cases.push_back(often.weight(DType::q8_0, {n(3), n(64), n(32)}, 0.2).build());
   }
+  for (const std::int64_t tokens : {1, 3}) {
+    const std::int64_t width = 2048, hidden = 1024, experts = 5, slots = 3;
+    CaseBuilder b("moe_experts", fmt::format("wide T={}", tokens), tokens,
+                  {{"clamp", 10.0}, {"act8", std::int64_t{tokens == 1}}});
+    b.activations({b.T(), n(width)});
+    add_experts(b, tokens, slots, experts - 1);
+    b.activations({b.T(), n(slots)}, 0.4);
+    b.weight(DType::iq2_xxs, {n(experts), n(hidden), n(width)}, 2 * fan_in(width));
+    b.weight(DType::iq2_xxs, {n(experts), n(hidden), n(width)}, 2 * fan_in(width));
+    cases.push_back(b.weight(DType::q2_k, {n(experts), n(width), n(hidden)}, fan_in(hidden)).build());
+  }
   return cases;
 }
 
@@ -157,6 +168,14 @@ std::vector<Case> shared_expert_cases() {
       b.weight(formats.down, {n(width), n(hidden)}, fan_in(hidden));
       cases.push_back(b.build());
     }
+  for (const std::int64_t tokens : {1, 3, 6}) {
+    const std::int64_t width = 512, hidden = 256;
+    CaseBuilder b("shared_expert", fmt::format("wide T={}", tokens), tokens,
+                  {{"clamp", 10.0}, {"act8", std::int64_t{tokens != 3}}});
+    b.activations({b.T(), n(width)}).weight(DType::q8_0, {n(hidden), n(width)}, 2 * fan_in(width));
+    b.weight(DType::q8_0, {n(hidden), n(width)}, 2 * fan_in(width));
+    cases.push_back(b.weight(DType::q8_0, {n(width), n(hidden)}, fan_in(hidden)).build());
+  }
   return cases;
 }
 

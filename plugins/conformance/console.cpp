@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t k_most_notes = 12; // of one kind
 
 /// 'word' for a shell.
-std::string quoted(const std::string& word) {
+std::string in_quotes(const std::string& word) {
   const bool plain = std::all_of(word.begin(), word.end(), [](unsigned char c) {
     return std::isalnum(c) != 0 || std::string_view("-_./:=,@+").find(static_cast<char>(c)) != std::string_view::npos;
   });
@@ -82,7 +82,7 @@ void Console::test_ends(const Judged& judged) {
       fmt::print("{} [{}] {}{}{}\n", result.id, finding.check, result.title, result.title.empty() ? "" : ": ",
                  finding.text);
     }
-    if (!result.id.starts_with("expect:")) fmt::print("     repeat: {} --only {}\n", c.repro, quoted(result.id));
+    if (!result.id.starts_with("expect:")) fmt::print("     repeat: {} --only {}\n", c.repro, in_quotes(result.id));
     std::fflush(stdout);
     c.show_bar(true);
   } else if (result.outcome == Outcome::fail) {

@@ -159,7 +159,10 @@ std::optional<Buffer> imported(Trial& trial, Device& device, const std::byte* pa
   if (heap == nullptr || device.tables().memory.import_host == nullptr)
     trial.skip("the device does not import host memory");
   if (heap->import_align > k_page) trial.skip("the device imports larger pages only");
-  std::optional<Buffer> buffer = device.import_host(pages, bytes, read_only);
+  Code why = Code::ok;
+  std::optional<Buffer> buffer = device.import_host(pages, bytes, read_only, &why);
+  if (!buffer && read_only && why == Code::unimplemented)
+    trial.skip("the device takes only pages that may be written: the host copies");
   if (!buffer) trial.stop("import", fmt::format("heap {} offers imports and does not take {} bytes", heap->id, bytes));
   return buffer;
 }

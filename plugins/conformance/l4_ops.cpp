@@ -41,10 +41,11 @@ ops::Outputs expected_outputs(const Case& test) { return ops::run_kernel(*refere
 }
 
 std::unique_ptr<Workpiece> make(Trial& trial, Transfer& transfer, const plugins::HostServices& host, const Case& test,
-                                std::int64_t max_tokens = 0) {
+                                std::int64_t max_tokens = 0, const Layouts& layouts = {}) {
   try {
-    return std::make_unique<Workpiece>(transfer, host, test, max_tokens);
+    return std::make_unique<Workpiece>(transfer, host, test, max_tokens, layouts);
   } catch (const Error& error) {
+    if (!layouts.empty() && error.status().code == Code::unimplemented) return nullptr; // the op wants the file's
     for (const auto& [key, value] : error.status().details)
       if (key == "exception") throw;
     trial.stop("honesty", fmt::format("claimed, but it does not compile: {}", error.what()));
@@ -89,6 +90,13 @@ void run_case(Trial& trial, Context& context, const std::string& device_id, cons
   run_piece(trial, *make(trial, transfer, host, test), test, expected, "result");
   if (in_a_larger_plan) // compiled for more tokens than the step has
     run_piece(trial, *make(trial, transfer, host, test, 2 * test.tokens + 3), test, expected, "symbols");
+  const Repacked repacked = repack_weights(*device, test);
+  if (!repacked.any) return;
+  const auto piece = make(trial, transfer, host, repacked.test, 0, repacked.layouts);
+  if (piece)
+    run_piece(trial, *piece, test, expected, "layouts");
+  else
+    trial.note("declined with its weights in the device's own layouts");
 }
 
 // ---- NaN -----------------------------------------------------------------------------------------------------------

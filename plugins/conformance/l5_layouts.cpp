@@ -20,7 +20,7 @@ namespace {
 using plugins::Device;
 using plugins::LayoutInfo;
 
-constexpr std::int64_t k_rows = 96;
+constexpr std::int64_t k_rows = 96, k_columns = 2048; // so many that most layouts have room
 constexpr std::byte k_rubbish{0x5a};
 
 struct Slice {
@@ -29,27 +29,25 @@ struct Slice {
 
 /// A product with a weight of the format, and the weight as the plugin sees it.
 struct Subject {
-  explicit Subject(DType format)
-      : columns(2 * std::max<std::int64_t>(ops::column_step(format), 64)), test(make(format, columns)) {
+  explicit Subject(DType format) : test(make(format)) {
     weight.id = 0;
     weight.dtype = static_cast<std::uint32_t>(format);
     weight.rank = 2;
     weight.role = SCF_ROLE_WEIGHT;
     weight.dims[0] = k_rows;
-    weight.dims[1] = columns;
+    weight.dims[1] = k_columns;
     weight.name = {"weight", 6};
   }
-  static ops::Case make(DType format, std::int64_t columns) {
+  static ops::Case make(DType format) {
     ops::CaseBuilder b("matmul", fmt::format("layout {}", ops::format_name(format)), 5);
-    return b.activations({b.T(), ops::n(columns)})
-        .weight(format, {ops::n(k_rows), ops::n(columns)}, 1 / std::sqrt(static_cast<double>(columns)))
+    return b.activations({b.T(), ops::n(k_columns)})
+        .weight(format, {ops::n(k_rows), ops::n(k_columns)}, 1 / std::sqrt(static_cast<double>(k_columns)))
         .build();
   }
   const std::vector<std::byte>& file() const { return test.inputs[1].data; }
   /// Where a slice begins in the file's layout.
   std::uint64_t at(const Slice& slice) const { return file().size() / k_rows * slice.begin; }
 
-  std::int64_t columns;
   ops::Case test;
   scf_value weight{};
 };
@@ -121,7 +119,7 @@ void check_product(Trial& trial, Context& context, const std::shared_ptr<Device>
   Transfer transfer(device, context.settings.wait_s);
   std::unique_ptr<Workpiece> piece;
   try {
-    piece = std::make_unique<Workpiece>(transfer, *context.host(), packed, 0, layout.id);
+    piece = std::make_unique<Workpiece>(transfer, *context.host(), packed, 0, Layouts{0, layout.id});
   } catch (const Error& error) {
     trial.note(fmt::format("matmul does not take layout '{}': {}", layout.name, error.what()));
     return;

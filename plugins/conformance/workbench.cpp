@@ -58,15 +58,38 @@ std::optional<std::string> Operand::damage(Transfer& transfer) {
   return std::nullopt;
 }
 
+// ---- layouts -------------------------------------------------------------------------------------------------------
+
+Repacked repack_weights(const plugins::Device& device, const ops::Case& test) {
+  Repacked result{test, Layouts(test.inputs.size(), 0), false};
+  if (!device.has_layouts()) return result;
+  const ops::OneNodeGraph graph(test);
+  for (std::size_t i = 0; i < test.inputs.size(); ++i) {
+    if (!test.inputs[i].present() || test.inputs[i].role != SCF_ROLE_WEIGHT) continue;
+    const scf_value& weight = graph.view().values[graph.inputs()[i]];
+    const std::vector<plugins::LayoutInfo> layouts = device.layouts(weight);
+    if (layouts.empty()) continue;
+    std::uint64_t rows = 1;
+    for (std::uint32_t axis = 0; axis + 1 < weight.rank; ++axis) rows *= static_cast<std::uint64_t>(weight.dims[axis]);
+    std::vector<std::byte> packed(layouts.front().bytes);
+    device.repack(weight, layouts.front().id, 0, rows, test.inputs[i].data.data(), packed.data());
+    result.test.inputs[i].data = std::move(packed);
+    result.layouts[i] = layouts.front().id;
+    result.any = true;
+  }
+  return result;
+}
+
 // ---- Workpiece -----------------------------------------------------------------------------------------------------
 
 Workpiece::Workpiece(Transfer& transfer, const plugins::HostServices& host, const ops::Case& test,
-                     std::int64_t max_tokens, std::uint32_t layout)
+                     std::int64_t max_tokens, const Layouts& layouts)
     : transfer_(transfer), test_(test), graph_(test, max_tokens, host.op_id(test.op)),
       values_(graph_.view().values, graph_.view().values + graph_.view().n_values), view_(graph_.view()),
       out_types_(ops::output_types(test)) {
   view_.values = values_.data();
-  if (layout != 0) values_[graph_.inputs()[1]].layout = layout;
+  for (std::size_t i = 0; i < layouts.size(); ++i)
+    if (layouts[i] != 0) values_[graph_.inputs()[i]].layout = layouts[i];
   const ops::Schema& schema = *ops::find_schema(test.op);
   for (std::size_t i = 0; i < test.inputs.size(); ++i) {
     const ops::CaseValue& value = test.inputs[i];

@@ -53,13 +53,24 @@ private:
   std::uint64_t bytes_;
 };
 
+/// Ids of layouts by input of a case; 0, and those that are missing: the file's.
+using Layouts = std::vector<std::uint32_t>;
+
+/// A case whose weights are in the layouts that the device likes best.
+struct Repacked {
+  ops::Case test;
+  Layouts layouts;
+  bool any = false; // else it is the case as it was
+};
+Repacked repack_weights(const plugins::Device& device, const ops::Case& test);
+
 /// A case, compiled and bound. Keeps what it borrows: the case must outlive it.
 class Workpiece {
 public:
-  /// `max_tokens`: what it is compiled for, at least the tokens of the case; 0: exactly those. `layout`: of input 1,
-  /// whose data have it already. Throws what compile and instantiate say.
+  /// `max_tokens`: what it is compiled for, at least the tokens of the case; 0: exactly those. `layouts`: of the
+  /// inputs, whose data have them already; none: the file's. Throws what compile and instantiate say.
   Workpiece(Transfer& transfer, const plugins::HostServices& host, const ops::Case& test, std::int64_t max_tokens = 0,
-            std::uint32_t layout = 0);
+            const Layouts& layouts = {});
 
   /// Puts inputs and states (as the case has them) and poisons the outputs and what the program needs.
   void reset();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
 
 namespace seacliff::plugins {
@@ -76,23 +77,33 @@ std::uint64_t Transfer::prepare(std::uint64_t bytes) {
 }
 
 void Transfer::write(Buffer& to, std::uint64_t offset, std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  (void)to.slice(offset, bytes.size()); // within the buffer
-  if (to.mappable()) {
-    std::memcpy(to.map() + offset, bytes.data(), bytes.size());
-    to.flush(offset, bytes.size());
-    return;
-  }
-  const std::uint64_t size = prepare(bytes.size());
-  for (std::uint64_t at = 0, i = 0; at < bytes.size(); at += size, ++i) {
+  write(to, offset, bytes.size(), 1, [&](std::uint64_t begin, std::span<std::byte> piece) {
+    std::memcpy(piece.data(), bytes.data() + begin, piece.size());
+  });
+}
+
+void Transfer::write(Buffer& to, std::uint64_t offset, std::uint64_t bytes, std::uint64_t unit, const Fill& fill) {
+  if (bytes == 0) return;
+  (void)to.slice(offset, bytes); // within the buffer
+  const bool direct = to.mappable();
+  const std::uint64_t size = (direct ? std::max(k_piece, unit) : prepare(std::max(bytes, unit))) / unit * unit;
+  if (size == 0)
+    throw Error(Code::resource_exhausted,
+                fmt::format("device {} has no {} bytes of memory to pass a slice through", device_->full_id(), unit));
+  for (std::uint64_t at = 0, i = 0; at < bytes; at += size, ++i) {
+    const std::uint64_t n = std::min(size, bytes - at);
+    if (direct) {
+      fill(at, {to.map() + offset + at, n});
+      to.flush(offset + at, n);
+      continue;
+    }
     Piece& piece = pieces_[i % 2];
     if (piece.busy_until != 0) done_.wait(piece.busy_until, timeout_ns_);
-    const std::uint64_t n = std::min<std::uint64_t>(size, bytes.size() - at);
-    std::memcpy(piece.memory.data(), bytes.data() + at, n);
+    fill(at, {piece.memory.data(), n});
     piece.memory.flush(0, n);
     piece.busy_until = submit(to.slice(offset + at, n), piece.memory.slice(0, n));
   }
-  done_.wait(submitted_, timeout_ns_);
+  if (!direct) done_.wait(submitted_, timeout_ns_);
 }
 
 void Transfer::read(Buffer& from, std::uint64_t offset, std::span<std::byte> bytes) {
@@ -116,6 +127,37 @@ void Transfer::read(Buffer& from, std::uint64_t offset, std::span<std::byte> byt
     done_.wait(piece.busy_until, timeout_ns_);
     piece.memory.invalidate(0, part(at));
     std::memcpy(bytes.data() + at, piece.memory.data(), part(at));
+  }
+}
+
+double measure_copies(const std::shared_ptr<Device>& device) {
+  constexpr std::uint64_t largest = std::uint64_t{1} << 29, smallest = std::uint64_t{1} << 24;
+  constexpr int rounds = 4, copies = 8;
+  if (device->tables().queue.copy == nullptr) return 0;
+  const std::uint32_t heap = device->info().own_heap().id;
+  const std::uint64_t room = std::min(device->budget(heap) / 4, largest), bytes = room / k_page * k_page;
+  if (bytes < smallest) return 0;
+  try {
+    Buffer from = device->alloc(bytes), to = device->alloc(bytes);
+    Queue queue = device->create_queue();
+    Semaphore done = device->create_semaphore();
+    std::uint64_t submitted = 0;
+    double best = 0;
+    for (int round = 0; round < rounds; ++round) {
+      const auto begin = std::chrono::steady_clock::now();
+      for (int i = 0; i < copies; ++i) {
+        const scf_wait before = done.at(submitted), after = done.at(++submitted);
+        queue.copy(i % 2 == 0 ? to.slice() : from.slice(), i % 2 == 0 ? from.slice() : to.slice(), {&before, 1},
+                   {&after, 1});
+      }
+      done.wait(submitted);
+      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+      best = std::max(best, 2e-9 * copies * static_cast<double>(bytes) / taken.count());
+    }
+    return best;
+  } catch (const Error& error) {
+    if (error.code() != Code::resource_exhausted) throw;
+    return 0; // what is free is not always there in one piece
   }
 }
 

@@ -45,6 +45,10 @@ public:
   Device& device() const { return *device_; }
   /// Throws Error(unimplemented) when there is no way in or out, or what the copy fails with.
   void write(Buffer& to, std::uint64_t offset, std::span<const std::byte> bytes);
+  /// Bytes that `fill` makes, piece after piece: of all `bytes`, those from `begin` on. Pieces are multiples of `unit`
+  /// long, but for the last one. Throws Error(resource_exhausted), too, when staging memory takes no unit.
+  using Fill = std::function<void(std::uint64_t begin, std::span<std::byte> piece)>;
+  void write(Buffer& to, std::uint64_t offset, std::uint64_t bytes, std::uint64_t unit, const Fill& fill);
   void read(Buffer& from, std::uint64_t offset, std::span<std::byte> bytes);
   /// On the device.
   void copy(scf_slice dst, scf_slice src);
@@ -69,5 +73,9 @@ private:
   std::uint64_t submitted_ = 0;
   std::array<Piece, 2> pieces_;
 };
+
+/// What copies within the device's own heap read and write, in GB/s (1e9 bytes per second), the best of some; 0: it has
+/// no copies, or no room for two buffers worth measuring.
+double measure_copies(const std::shared_ptr<Device>& device);
 
 } // namespace seacliff::plugins

@@ -1,4 +1,5 @@
-// The same tokens give the same logits however they are fed: chunks, batches, snapshots, rewinds, other backends.
+// The same tokens give the same logits however they are fed: chunks, batches, snapshots, rewinds, other backends. On
+// the CPU, or on the device that SEACLIFF_TEST_BACKEND names.
 // To add a case: feed the tokens in another way and compare with the single pass.
 #include "core/text/sampler.hpp"
 #include "tests/e2e/nano.hpp"
@@ -20,7 +21,7 @@ void expect_equal_rows(std::span<const float> a, std::span<const float> b) {
 }
 
 graph::ModelOptions slots(std::int64_t n) {
-  graph::ModelOptions options = exact_options("cpu");
+  graph::ModelOptions options = exact_options(backend_under_test());
   options.n_slots = n;
   return options;
 }
@@ -67,18 +68,18 @@ TEST(Equivalence, BatchedWithThreeOtherSequences) {
 }
 
 TEST(Equivalence, SnapshotContinuesAlsoOnAnotherBackend) {
-  const auto cpu = load("f32", slots(2)), reference = load("f32", exact_options("reference"));
+  const auto device = load("f32", slots(2)), reference = load("f32", exact_options("reference"));
   const auto ids = text(300);
-  const std::vector<float> whole = all_logits(*cpu, ids);
+  const std::vector<float> whole = all_logits(*device, ids);
   for (const std::size_t at : {3U, 4U, 63U, 64U, 127U, 128U, 129U, 255U}) {
     SCOPED_TRACE(at);
-    graph::Session session(*cpu);
+    graph::Session session(*device);
     const std::span<const std::int32_t> tokens(ids);
-    all_logits(*cpu, session, tokens.first(at));
+    all_logits(*device, session, tokens.first(at));
     const graph::Snapshot snapshot = session.snapshot();
     const std::size_t n = std::min<std::size_t>(12, ids.size() - at);
     const std::span<const float> expected(whole.data() + at * k_vocab, n * k_vocab);
-    for (graph::Model* model : {cpu.get(), reference.get()}) {
+    for (graph::Model* model : {device.get(), reference.get()}) {
       graph::Session other(*model);
       other.restore(snapshot);
       EXPECT_EQ(other.position(), static_cast<std::int64_t>(at));

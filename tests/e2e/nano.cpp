@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -78,6 +79,11 @@ const Vector& vector_named(const std::string& name) {
   for (const Vector& v : vectors())
     if (v.name == name) return v;
   throw std::runtime_error("no vector " + name);
+}
+
+std::string backend_under_test() {
+  const char* named = std::getenv("SEACLIFF_TEST_BACKEND");
+  return named == nullptr || *named == '\0' ? "cpu" : named;
 }
 
 graph::ModelOptions exact_options(const std::string& backend) {

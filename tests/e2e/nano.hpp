@@ -27,6 +27,9 @@ struct Vector {
 const std::vector<Vector>& vectors();
 const Vector& vector_named(const std::string& name);
 
+/// Where tests run that hold for every backend: what the environment's SEACLIFF_TEST_BACKEND names, else "cpu".
+std::string backend_under_test();
+
 /// float32 activations, no cache round trips: how the vectors were made.
 graph::ModelOptions exact_options(const std::string& backend);
 std::unique_ptr<graph::Model> load(const std::string& recipe, const graph::ModelOptions& options);

@@ -13,7 +13,7 @@ constexpr std::size_t k_vocab = 4096, k_windows = 4;
 
 const std::vector<float>& exact_logits() {
   static const std::vector<float> rows = [] {
-    const auto model = load("f32", exact_options("cpu"));
+    const auto model = load("f32", exact_options(backend_under_test()));
     std::vector<float> all;
     for (const auto& window : heldout_windows(k_windows)) {
       const auto part = all_logits(*model, window);
@@ -37,12 +37,12 @@ Difference loss(const std::string& recipe, const graph::ModelOptions& options) {
 }
 
 // Files with only the routed experts quantised, the rest F16 or F32; bounds are what other encoders reach.
-TEST(Recipes, ExpertsQ8_0) { EXPECT_LE(loss("f16-experts-q8_0", exact_options("cpu")).mean_kl, 6e-4); }
-TEST(Recipes, ExpertsQ4_K) { EXPECT_LE(loss("f16-experts-q4_k", exact_options("cpu")).mean_kl, 0.015); }
-TEST(Recipes, ExpertsQ2_K) { EXPECT_LE(loss("f16-experts-q2_k", exact_options("cpu")).mean_kl, 0.35); }
+TEST(Recipes, ExpertsQ8_0) { EXPECT_LE(loss("f16-experts-q8_0", exact_options(backend_under_test())).mean_kl, 6e-4); }
+TEST(Recipes, ExpertsQ4_K) { EXPECT_LE(loss("f16-experts-q4_k", exact_options(backend_under_test())).mean_kl, 0.015); }
+TEST(Recipes, ExpertsQ2_K) { EXPECT_LE(loss("f16-experts-q2_k", exact_options(backend_under_test())).mean_kl, 0.35); }
 
 TEST(Recipes, Mxfp4OfAnFp4SourceLosesNothing) {
-  const Difference d = loss("f32-experts-mxfp4", exact_options("cpu"));
+  const Difference d = loss("f32-experts-mxfp4", exact_options(backend_under_test()));
   EXPECT_LE(d.max_abs, 1e-3);
   EXPECT_EQ(d.top1, 1.0);
 }
@@ -51,7 +51,7 @@ TEST(Recipes, Mxfp4OfAnFp4SourceLosesNothing) {
 TEST(Recipes, DefaultModeOfTheQ8File) {
   graph::ModelOptions options;
   options.max_ctx = 2048;
-  options.backends = "cpu";
+  options.backends = backend_under_test();
   const Difference d = loss("q8", options);
   EXPECT_LE(d.mean_kl, 0.02);
   EXPECT_GE(d.top1, 0.92);
@@ -60,7 +60,7 @@ TEST(Recipes, DefaultModeOfTheQ8File) {
 TEST(Recipes, DefaultModeOfTheQ4File) {
   graph::ModelOptions options;
   options.max_ctx = 2048;
-  options.backends = "cpu";
+  options.backends = backend_under_test();
   const Difference d = loss("q4", options);
   EXPECT_LE(d.mean_kl, 0.04);
   EXPECT_GE(d.top1, 0.88);

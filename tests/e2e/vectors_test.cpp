@@ -54,12 +54,12 @@ void check_vectors(const std::string& recipe, const std::string& backend, double
   std::cout << recipe << " on " << backend << ": largest difference " << worst << "\n";
 }
 
-TEST(Vectors, CpuF32) { check_vectors("f32", "cpu", 1); }
-TEST(Vectors, CpuF16) { check_vectors("f16", "cpu", 10); }
+TEST(Vectors, F32) { check_vectors("f32", backend_under_test(), 1); }
+TEST(Vectors, F16) { check_vectors("f16", backend_under_test(), 10); }
 TEST(Vectors, ReferenceF32) { check_vectors("f32", "reference", 1); }
 
 TEST(Vectors, HeldOutPerplexity) {
-  const auto model = load("f32", exact_options("cpu"));
+  const auto model = load("f32", exact_options(backend_under_test()));
   double sum = 0;
   std::size_t scored = 0;
   for (const auto& window : heldout_windows(20)) {

@@ -3,6 +3,8 @@
 #include "products.hpp"
 #include "rows.hpp"
 
+#include <algorithm>
+
 namespace seacliff::vulkan {
 namespace {
 
@@ -107,53 +109,110 @@ sdk::Claim claim_attention(const sdk::NodeView& node) {
   return with_states(node, {2, 3});
 }
 
-/// The parts of a head become one; the window is written beside. `rope`: the node that turns the result; nullptr: none.
-void emit_merge(Emitter& e, Place sums, Place o, std::uint32_t parts, const sdk::NodeView* rope) {
-  const sdk::ValueView q = e.node().in(0), window = e.node().in(2);
-  const auto heads = u32(q.dim(1));
-  const Rotation rotation = rope != nullptr ? rotation_of(e, *rope) : Rotation{};
+/// One launch for few tokens: the rows of one are shared out among several workgroups, the last of which sums up.
+/// Takes the query from before its norm and its rotation where those are folded into the node.
+void emit_attend_few(Emitter& e, Place o, const sdk::NodeView* back) {
+  constexpr std::uint32_t enough_groups = 264, most_parts = 64;
+  const sdk::NodeView& node = e.node();
+  const sdk::ValueView q = node.in(0), window = node.in(2), cache = node.in(3);
+  const Count tokens = tokens_of(q);
+  const auto heads = u32(q.dim(1)), width = u32(q.cols()), groups = (heads + k_heads_each - 1) / k_heads_each;
+  const sdk::NodeView* rope = e.folded_before(node, 0);
+  const sdk::NodeView* norm = rope != nullptr ? e.folded_before(*rope, 0) : nullptr;
+  const Rotation turn = rope != nullptr ? rotation_of(e, *rope) : Rotation{};
+  const Rotation turn_back = back != nullptr ? rotation_of(e, *back) : Rotation{};
+  const Place query = norm != nullptr ? e.in(*norm, 0) : rope != nullptr ? e.in(*rope, 0) : e.in(0);
+  const bool packed = is_half(window) && (!cache || is_half(cache)) && width % 8 == 0;
+  const std::uint32_t tile = (packed ? 16u : 8u) * (e.shape().shared_bytes >= 48 * 1024 ? 2 : 1);
+  const std::uint32_t stride = (width + 7) / 8 * (packed ? 4 : 8) + 4; // off by four words: rows begin in other banks
+
+  SeenRows seen = seen_rows(e, 1, 6);
+  const std::uint64_t tiles = (seen.most + tile - 1) / tile, units = tokens.most * groups;
+  const std::uint64_t each =
+      std::max((tiles * units + enough_groups - 1) / enough_groups, (tiles + most_parts - 1) / most_parts);
+  const std::uint64_t parts = (tiles + each - 1) / each;
+  const bool alone = tokens.most == 1;
   Dispatch d;
-  d.shader = "attend_merge";
-  d.constants = {128, rope != nullptr, rotation.inverse, is_half(window)};
-  d.at = {reads(sums),       reads(e.in(5)), writes(o),      reads(e.in(1)),
-          updates(e.out(1)), reads(e.in(6)), reads(e.in(7)), reads(rotation.frequencies)};
-  d.n = {u32(q.cols()), parts, heads, u32(window.dim(1)), rotation.pairs, static_cast<std::uint32_t>(rotation.shift)};
-  d.groups[0] = {fixed(heads + 1)};
-  d.groups[1] = {tokens_of(q)};
+  d.shader = "attend_few";
+  d.constants = {k_threads};
+  d.constants.insert(d.constants.end(), seen.halves.begin(), seen.halves.end());
+  d.constants.insert(d.constants.end(), {tile, stride, packed, norm != nullptr, rope != nullptr, back != nullptr,
+                                         turn_back.inverse, alone});
+  d.at = std::move(seen.at);
+  d.at[1] = updates(e.out(1));
+  d.at.insert(d.at.end(),
+              {reads(query), updates(e.floats(tokens * (parts * groups * k_heads_each * (width + 2)))), reads(e.in(5)),
+               writes(o), reads(e.counters(units + 1)), norm != nullptr ? reads(e.in(*norm, 1)) : Use{},
+               reads(turn.frequencies), reads(turn_back.frequencies)});
+  d.n = std::move(seen.n);
+  const auto halves = [](std::uint32_t low, std::uint32_t high) { return (low & 0xffffu) | high << 16; };
+  d.n.insert(d.n.end(),
+             {heads, Emitter::word(static_cast<float>(node.attr_float("scale"))), halves(turn.pairs, turn_back.pairs),
+              halves(static_cast<std::uint32_t>(turn.shift), static_cast<std::uint32_t>(turn_back.shift)),
+              Emitter::word(norm != nullptr ? static_cast<float>(norm->attr_float("eps")) : 0.0f)});
+  d.groups[0] = {fixed(groups)};
+  d.groups[1] = {fixed(parts)};
+  d.groups[2] = {tokens};
+  e.add(std::move(d));
+}
+
+/// Matrix units take states in float16 alone: rows are such numbers already.
+bool in_matrices(const Emitter& e) {
+  const sdk::ValueView window = e.node().in(2), cache = e.node().in(3);
+  return e.shape().matrix != Matrix::none && is_half(window) && (!cache || is_half(cache)) && window.cols() % 8 == 0;
+}
+
+void emit_in_matrices(Emitter& e, Place o) {
+  const sdk::ValueView q = e.node().in(0);
+  const Count tokens = tokens_of(q);
+  const auto heads = u32(q.dim(1)), width = u32(q.cols());
+  constexpr std::uint32_t slices = 8, part = 16, large_bytes = 37 * 1024; // as attend_tiles.glsl has them
+  SeenRows seen = seen_rows(e, 1, 6);
+  seen.at[0] = reads(e.half_of(e.in(1), tokens, width).x);
+  Dispatch d;
+  d.shader = e.shape().matrix == Matrix::plain ? "attend_matrix_plain" : "attend_matrix";
+  std::uint32_t head_parts = heads > part && e.shape().shared_bytes >= large_bytes ? 2 : 1;
+  d.constants = {k_threads, 1, 1, head_parts, (width + slices * part - 1) / (slices * part)};
+  d.at = std::move(seen.at);
+  d.at.insert(d.at.end(), {reads(e.in(0)), writes(o), reads(e.in(5))});
+  d.n = std::move(seen.n);
+  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(e.node().attr_float("scale")))});
+  d.groups[0] = {fixed(heads), head_parts * part};
+  d.groups[1] = {tokens};
+  e.add(std::move(d));
+}
+
+/// The same in float32.
+void emit_in_floats(Emitter& e, Place o) {
+  const sdk::ValueView q = e.node().in(0);
+  const auto heads = u32(q.dim(1));
+  SeenRows seen = seen_rows(e, 1, 6);
+  Dispatch d;
+  d.shader = "attend";
+  d.constants = {k_threads};
+  d.constants.insert(d.constants.end(), seen.halves.begin(), seen.halves.end());
+  d.at = std::move(seen.at);
+  d.at.insert(d.at.end(), {reads(e.in(0)), writes(o), reads(e.in(5))});
+  d.n = std::move(seen.n);
+  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(e.node().attr_float("scale")))});
+  d.groups[0] = {fixed(heads), k_heads_each};
+  d.groups[2] = {tokens_of(q)};
   e.add(std::move(d));
 }
 
 void emit_attention(Emitter& e) {
   const sdk::NodeView& node = e.node();
-  const sdk::NodeView* rope = e.folded("rope_tail");
+  const sdk::NodeView* rope = e.folded_behind();
   const sdk::ValueView q = node.in(0);
   const Count tokens = tokens_of(q);
   const auto heads = u32(q.dim(1)), width = u32(q.cols());
-  SeenRows seen = seen_rows(e, 1, 6);
-  // Few tokens: the rows of one are shared out among several workgroups.
-  const bool few = is_few(tokens);
-  const auto parts = few ? static_cast<std::uint32_t>(std::clamp<std::uint64_t>(seen.most / 64, 2, 16)) : 1u;
   const Place o = rope != nullptr ? Emitter::out(*rope, 0) : e.out(0);
-  Place sums = o;
-  if (few) sums = e.floats(tokens * (std::uint64_t{heads} * parts * (width + 2)));
-  if (!few && rope != nullptr) sums = e.floats(tokens * (std::uint64_t{heads} * width));
-  Dispatch d;
-  d.shader = "attend";
-  d.constants = {k_threads};
-  d.constants.insert(d.constants.end(), seen.halves.begin(), seen.halves.end());
-  d.constants.push_back(parts);
-  d.at = std::move(seen.at);
-  d.at.insert(d.at.end(), {reads(e.in(0)), writes(sums), reads(e.in(5))});
-  d.n = std::move(seen.n);
-  d.n.insert(d.n.end(), {heads, Emitter::word(static_cast<float>(node.attr_float("scale")))});
-  d.groups[0] = {fixed(heads), k_heads_each};
-  d.groups[1] = {fixed(parts)};
-  d.groups[2] = {tokens};
-  e.add(std::move(d));
-  if (few) return emit_merge(e, sums, o, parts, rope);
+  if (is_few(tokens)) return emit_attend_few(e, o, rope);
 
+  const Place mixed = rope != nullptr ? e.floats(tokens * (std::uint64_t{heads} * width)) : o;
+  in_matrices(e) ? emit_in_matrices(e, mixed) : emit_in_floats(e, mixed);
   if (rope != nullptr)
-    emit_row_work(e, sums, o, e.in(*rope, 1), tokens * heads, width, heads, {.norm = {}, .rope = rope});
+    emit_row_work(e, mixed, o, e.in(*rope, 1), tokens * heads, width, heads, {.norm = {}, .rope = rope});
   emit_ring_write(e, e.in(1), e.out(1), node.in(2), e.in(6), e.in(7), tokens);
 }
 

@@ -22,7 +22,7 @@ Ape ape_of(Emitter& e) {
   const Place decoded = e.floats(fixed(std::uint64_t{k} * rows));
   Dispatch d;
   d.shader = "gather_rows";
-  d.constants = {64, format_word(ape.dtype()), is_aligned(k)};
+  d.constants = {64, format_word(format_of(ape)), is_aligned(k)};
   d.at = {reads(e.in(2)), {}, writes(decoded), reads(grid_of(e, ape.dtype()))};
   d.n = {k, 1, e.word(fixed(rows)), rows};
   d.groups[0] = {fixed(rows)};

@@ -2,6 +2,8 @@
 #include "catalogue.hpp"
 #include "elementwise.hpp"
 #include "products.hpp"
+#include "stream.hpp"
+#include "tiles.hpp"
 
 namespace seacliff::vulkan {
 namespace {
@@ -40,7 +42,7 @@ Experts experts_of(const Emitter& e, bool shared) {
 
 /// Two launches: gate, up and what they become; down and the sum over the slots.
 void emit_fused(Emitter& e, const Experts& x) {
-  const DType in_format = e.node().in(x.gate).dtype(), down_format = e.node().in(x.down).dtype();
+  const WeightFormat in_format = format_of(e.node().in(x.gate)), down_format = format_of(e.node().in(x.down));
   const Place mid = e.floats(x.pairs() * x.hidden);
   const std::uint32_t threads = k_row_groups * e.subgroup();
   const std::uint32_t up_rows = 1, down_rows = rows_each(x.width);
@@ -66,13 +68,66 @@ void emit_fused(Emitter& e, const Experts& x) {
   e.add(std::move(down));
 }
 
+/// The same with weights that stream past activations in bytes; false: it cannot be done.
+bool emit_streamed(Emitter& e, const Experts& x) {
+  const WeightFormat in_format = format_of(e.node().in(x.gate)), down_format = format_of(e.node().in(x.down));
+  if (!in_format.planes || !down_format.planes) return false;
+  constexpr std::uint32_t chunk = 16; // hidden units that share a scale
+  const std::uint32_t digits = digits_for(e, in_format);
+  const std::uint64_t at_once = x.ids ? 1 : x.tokens.most, pairs = x.ids ? x.pairs().most : 1;
+  const StreamWork in{.format = in_format,
+                      .k = x.width,
+                      .digits = digits,
+                      .tokens = at_once,
+                      .rows = pairs * x.hidden * 2,
+                      .in_pairs = 2,
+                      .multiple = 2 * chunk};
+  const StreamWork out{.format = down_format,
+                       .k = x.hidden,
+                       .digits = digits,
+                       .tokens = at_once,
+                       .slots = x.slots,
+                       .rows = x.ids ? x.tokens.most * x.width : x.width};
+  const std::optional<StreamPlan> up_plan = plan_stream(e.shape(), in), down_plan = plan_stream(e.shape(), out);
+  if (!up_plan || !down_plan) return false;
+  const Place mid = e.block(x.pairs().most * x.hidden * digits);
+  const Place scales = e.floats(x.pairs() * (x.hidden / chunk));
+
+  Dispatch up;
+  up.shader = "few_up";
+  up.constants = stream_constants(e.shape(), in, *up_plan);
+  up.constants.insert(up.constants.end(), {x.norm.wanted, up_plan->tiles, up_plan->group_rows() / 2});
+  up.at = {reads(x.x),       reads(e.in(x.gate)),          reads(e.in(x.up)), writes(mid), writes(scales), reads(x.ids),
+           reads(x.weights), reads(grid_of(e, in_format)), reads(x.norm.gain)};
+  up.n = {x.hidden,
+          x.slots,
+          x.count,
+          e.word(x.pairs()),
+          Emitter::word(static_cast<float>(e.node().attr_float("clamp"))),
+          Emitter::word(x.norm.eps)};
+  up.groups[0] = {x.pairs(), up_plan->tokens}; // pairs of one expert run side by side
+  up.groups[1] = {fixed(x.hidden), up_plan->group_rows() / 2};
+  e.add(std::move(up));
+
+  Dispatch down;
+  down.shader = "few_down";
+  down.constants = stream_constants(e.shape(), out, *down_plan);
+  down.constants.push_back(down_plan->tiles);
+  down.at = {reads(mid), reads(scales), reads(e.in(x.down)), writes(x.y), reads(x.ids), reads(grid_of(e, down_format))};
+  down.n = {x.width, x.count, e.word(x.tokens)};
+  down.groups[0] = {x.tokens, down_plan->tokens};
+  down.groups[1] = {fixed(x.width), down_plan->group_rows()};
+  e.add(std::move(down));
+  return true;
+}
+
 Product product_for(const Emitter& e, const Experts& x, Place from, std::uint32_t w, Place to, std::uint32_t k,
                     std::uint32_t n, std::uint32_t share) {
   Product p;
   p.x = from;
   p.w = e.in(w);
   p.y = to;
-  p.format = e.node().in(w).dtype();
+  p.format = format_of(e.node().in(w));
   p.k = k;
   p.n = n;
   p.rows = x.pairs();
@@ -82,6 +137,22 @@ Product product_for(const Emitter& e, const Experts& x, Place from, std::uint32_
   p.ids = x.ids;
   if (from.kind == x.x.kind && from.index == x.x.index) p.norm = x.norm;
   return p;
+}
+
+/// On matrix units: gate, up and what they become in one launch, then down.
+void emit_on_matrix(Emitter& e, const Experts& x) {
+  ExpertList made;
+  const ExpertList* list = nullptr;
+  if (x.ids) {
+    made = emit_expert_list(e, x.ids, x.pairs(), x.count);
+    list = &made;
+  }
+  GatedProduct first{product_for(e, x, x.x, x.gate, {}, x.width, x.hidden, x.slots), e.in(x.up), x.weights,
+                     static_cast<float>(e.node().attr_float("clamp"))};
+  const HalfRows mid = emit_gated(e, first, list);
+  const Place parts = x.slots > 1 ? e.floats(x.pairs() * x.width) : x.y;
+  emit_half_product(e, product_for(e, x, mid.x, x.down, parts, x.hidden, x.width, 1), mid, list);
+  if (x.slots > 1) emit_sum_slots(e, parts, x.y, x.tokens, x.slots, x.width);
 }
 
 /// Product after product: by tiles of one expert each, after the pairs were brought in order, or one after another
@@ -102,8 +173,14 @@ void emit_products(Emitter& e, const Experts& x) {
 
 void emit_experts(Emitter& e, bool shared) {
   const Experts x = experts_of(e, shared);
-  const bool same = e.node().in(x.gate).dtype() == e.node().in(x.up).dtype();
-  is_few(x.tokens) && same ? emit_fused(e, x) : emit_products(e, x);
+  const bool same = format_of(e.node().in(x.gate)) == format_of(e.node().in(x.up));
+  if (is_few(x.tokens)) {
+    if (!same) return emit_products(e, x);
+    if (!emit_streamed(e, x)) emit_fused(e, x);
+    return;
+  }
+  const bool in_tiles = same && (!x.ids || x.count <= k_most_listed_experts);
+  in_tiles&& on_matrix(e) ? emit_on_matrix(e, x) : emit_products(e, x);
 }
 
 sdk::Claim claim_moe(const sdk::NodeView& node) { return with_weights(node, {3, 4, 5}); }

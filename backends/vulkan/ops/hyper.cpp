@@ -63,96 +63,99 @@ void emit_hc_post(Emitter& e) {
 
 sdk::Claim claim_hc_split(const sdk::NodeView& node) { return few_streams(node.out(0).cols()); }
 
-void emit_hc_split(Emitter& e) {
-  const Count tokens = tokens_of(e.node().in(0));
+void emit_split(Emitter& e, std::vector<Use> at, std::int64_t streams, Count tokens) {
   Dispatch d;
   d.shader = "hc_split";
   d.constants = {64};
-  d.at = {reads(e.in(0)), reads(e.in(1)), reads(e.in(2)), writes(e.out(0)), writes(e.out(1)), writes(e.out(2))};
-  d.n = {u32(e.node().out(0).cols()), e.word(tokens), u32(e.node().attr_int("iters")),
+  d.at = std::move(at);
+  d.n = {u32(streams), e.word(tokens), u32(e.node().attr_int("iters")),
          Emitter::word(static_cast<float>(e.node().attr_float("eps")))};
   d.groups[0] = {tokens};
   e.add(std::move(d));
 }
 
-/// Parts of at most 1024 columns, so that the whole device takes part and hc_turn.comp can keep one.
-std::uint32_t parts_of(std::uint32_t columns) { return (columns + 1023) / 1024; }
-
-/// Products of the streams with fn, in parts of the columns, and sums of squares.
-struct Dots {
-  Place sums;
-  std::uint32_t parts = 1;
-};
-
-Dots emit_dots(Emitter& e, Place streams) {
-  const sdk::ValueView s = e.node().in(0), fn = e.node().in(1);
-  const auto k = u32(fn.cols()), rows = u32(fn.rows());
-  const Count tokens = tokens_of(s);
-  const std::uint32_t at_once = is_few(tokens) ? 1 : 4;
-  Dots dots;
-  if (is_few(tokens)) dots.parts = parts_of(k);
-  dots.sums = e.floats(tokens * (std::uint64_t{dots.parts} * (rows + 1)));
-  Dispatch d;
-  d.shader = "hc_dots";
-  d.constants = {k_row_groups * e.subgroup(), format_word(fn.dtype()), at_once, is_aligned(k)};
-  d.at = {reads(streams), reads(e.in(1)), writes(dots.sums), reads(grid_of(e, fn.dtype()))};
-  d.n = {k, rows, dots.parts, e.word(tokens)};
-  d.groups[0] = {fixed(dots.parts)};
-  d.groups[1] = {fixed(rows + 1), k_row_groups};
-  d.groups[2] = {tokens, at_once};
-  e.add(std::move(d));
-  return dots;
+void emit_hc_split(Emitter& e) {
+  emit_split(e, {reads(e.in(0)), reads(e.in(1)), reads(e.in(2)), writes(e.out(0)), writes(e.out(1)), writes(e.out(2))},
+             e.node().out(0).cols(), tokens_of(e.node().in(0)));
 }
 
-/// The same of streams that `post` makes on the way.
-Dots emit_turn(Emitter& e, const sdk::NodeView& post) {
+/// Products of the streams with fn, and sums of squares.
+Place emit_dots(Emitter& e) {
   const sdk::ValueView s = e.node().in(0), fn = e.node().in(1);
   const auto k = u32(fn.cols()), rows = u32(fn.rows());
   const Count tokens = tokens_of(s);
-  const Added added = added_by(e, post);
-  Dots dots;
-  dots.parts = parts_of(k);
-  dots.sums = e.floats(tokens * (std::uint64_t{dots.parts} * (rows + 1)));
+  constexpr std::uint32_t at_once = 4;
+  const Place sums = e.floats(tokens * (rows + 1));
   Dispatch d;
-  d.shader = "hc_turn";
-  d.constants = {k_row_groups * e.subgroup(), format_word(fn.dtype())};
-  d.at = {reads(e.in(post, 0)), reads(added.y),       reads(added.more),
-          reads(e.in(post, 2)), reads(e.in(post, 3)), writes(Emitter::out(post, 0)),
-          reads(e.in(1)),       writes(dots.sums),    reads(grid_of(e, fn.dtype()))};
-  d.n = {k, rows, dots.parts, u32(s.cols()), u32(s.dim(1))};
-  d.groups[0] = {fixed(dots.parts)};
-  d.groups[1] = {fixed(rows + 1), k_row_groups};
-  d.groups[2] = {tokens};
+  d.shader = "hc_dots";
+  d.constants = {k_row_groups * e.subgroup(), format_word(format_of(fn)), at_once, is_aligned(k)};
+  d.at = {reads(e.in(0)), reads(e.in(1)), writes(sums), reads(grid_of(e, fn.dtype()))};
+  d.n = {k, rows, e.word(tokens)};
+  d.groups[0] = {fixed(rows + 1), k_row_groups};
+  d.groups[1] = {tokens, at_once};
   e.add(std::move(d));
-  return dots;
+  return sums;
 }
 
 /// Two launches: the products with fn, the gates and the streams mixed by them.
-void emit_gated_mix(Emitter& e, bool head) {
+void emit_dots_and_mix(Emitter& e, bool head) {
   const sdk::ValueView s = e.node().in(0);
-  const auto width = u32(s.cols());
-  const Count tokens = tokens_of(s);
-  const sdk::NodeView* post = e.folded("hc_post");
-  const Place streams = post != nullptr ? Emitter::out(*post, 0) : e.in(0);
-  const Dots dots = post != nullptr ? emit_turn(e, *post) : emit_dots(e, streams);
-
-  constexpr std::uint32_t threads = 256;
-  const std::uint32_t pieces = is_few(tokens) ? std::max(width / threads, 1u) : 1;
+  const Place sums = emit_dots(e);
   Dispatch mix;
   mix.shader = "hc_mix";
-  mix.constants = {threads, head};
-  mix.at = {reads(dots.sums), reads(e.in(2)), reads(e.in(3)), reads(streams), writes(e.out(0))};
+  mix.constants = {256, head};
+  mix.at = {reads(sums), reads(e.in(2)), reads(e.in(3)), reads(e.in(0)), writes(e.out(0))};
   if (!head) mix.at.insert(mix.at.end(), {writes(e.out(1)), writes(e.out(2))});
-  mix.n = {u32(s.dim(1)),
-           width,
-           dots.parts,
-           head ? 0 : u32(e.node().attr_int("iters")),
+  mix.n = {u32(s.dim(1)), u32(s.cols()), head ? 0 : u32(e.node().attr_int("iters")),
            Emitter::word(static_cast<float>(e.node().attr_float("eps"))),
-           Emitter::word(static_cast<float>(e.node().attr_float("rms_eps"))),
-           pieces};
-  mix.groups[0] = {fixed(head ? pieces : pieces + 1)};
-  mix.groups[1] = {tokens};
+           Emitter::word(static_cast<float>(e.node().attr_float("rms_eps")))};
+  mix.groups[0] = {fixed(head ? 1 : 2)};
+  mix.groups[1] = {tokens_of(s)};
   e.add(std::move(mix));
+}
+
+/// For few tokens, with what `post` makes of the streams on the way; nullptr: they are there. Gates for hc_post are
+/// made behind it, beside what goes on with x.
+void emit_turn(Emitter& e, const sdk::NodeView* post, bool head) {
+  const sdk::ValueView s = e.node().in(0), fn = e.node().in(1);
+  const auto k = u32(fn.cols()), rows = u32(fn.rows());
+  const Count tokens = tokens_of(s);
+  constexpr std::uint32_t subgroups = 8;
+  const Place numbers = e.floats(tokens * rows);
+  const std::uint32_t columns = 4 * e.subgroup(), parts = (k + columns - 1) / columns;
+  const Added added = post != nullptr ? added_by(e, *post) : Added{};
+  Dispatch d;
+  d.shader = "hc_turn";
+  d.constants = {subgroups * e.subgroup(),      format_word(format_of(fn)), u32(s.dim(1)), post != nullptr, head,
+                 (rows + subgroups) / subgroups};
+  d.at = {post != nullptr ? reads(e.in(*post, 0)) : Use{},
+          reads(added.y),
+          reads(added.more),
+          post != nullptr ? reads(e.in(*post, 2)) : Use{},
+          post != nullptr ? reads(e.in(*post, 3)) : Use{},
+          post != nullptr ? updates(Emitter::out(*post, 0)) : reads(e.in(0)),
+          reads(e.in(1)),
+          updates(e.floats(tokens * (std::uint64_t{rows + 1} * parts))),
+          reads(e.in(2)),
+          reads(e.in(3)),
+          writes(e.out(0)),
+          writes(numbers),
+          reads(e.counters(tokens.most)),
+          reads(grid_of(e, fn.dtype()))};
+  d.n = {k, parts, u32(s.cols()), Emitter::word(static_cast<float>(e.node().attr_float("eps"))),
+         Emitter::word(static_cast<float>(e.node().attr_float("rms_eps")))};
+  d.groups[0] = {fixed(parts)};
+  d.groups[1] = {tokens};
+  e.add(std::move(d));
+  if (!head)
+    emit_split(e, {reads(numbers), reads(e.in(2)), reads(e.in(3)), {}, writes(e.out(1)), writes(e.out(2))}, s.dim(1),
+               tokens);
+}
+
+void emit_gated_mix(Emitter& e, bool head) {
+  const sdk::ValueView s = e.node().in(0);
+  const bool whole = s.cols() % 4 == 0 && is_aligned(u32(e.node().in(1).cols())) != 0; // as hc_turn.comp reads them
+  is_few(tokens_of(s)) && whole ? emit_turn(e, e.folded("hc_post"), head) : emit_dots_and_mix(e, head);
 }
 
 sdk::Claim claim_hc_pre(const sdk::NodeView& node) {

@@ -52,7 +52,7 @@ void emit_gather_rows(Emitter& e) {
   const Count rows = rows_of(out);
   Dispatch d;
   d.shader = "gather_rows";
-  d.constants = {64, format_word(table.dtype()), is_aligned(k)};
+  d.constants = {64, format_word(format_of(table)), is_aligned(k)};
   d.at = {reads(e.in(0)), reads(e.in(1)), writes(e.out(0)), reads(grid_of(e, table.dtype()))};
   const auto inner = u32(table.rows() / std::max<std::int64_t>(table.dim(0), 1));
   d.n = {k, inner, e.word(rows), u32(table.dim(0))};

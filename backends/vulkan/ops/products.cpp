@@ -1,23 +1,43 @@
 #include "products.hpp"
+#include "stream.hpp"
+#include "tiles.hpp"
 
 #include <seacliff/sdk/blocks.hpp>
 
 namespace seacliff::vulkan {
 namespace {
 
-constexpr std::uint32_t k_tile_n = 128, k_tile = 64, k_tile_threads = 256; // as matmul.comp has them
-constexpr std::uint32_t k_sort_threads = 256;
+constexpr std::string_view k_streamed = "few", k_few_rows = "matvec";
 
-/// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
-std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
-
-constexpr std::string_view k_few_rows = "matvec";
-
-std::vector<Use> operands(Emitter& emitter, const Product& p) {
-  return {reads(p.x), reads(p.w), writes(p.y), reads(p.ids), reads(grid_of(emitter, p.format))};
+/// Rows of weights past x in shared memory; false: it cannot be done.
+bool emit_streamed(Emitter& emitter, const Product& p) {
+  const bool grouped = p.mode == Product::Mode::grouped, by_id = p.mode == Product::Mode::by_id;
+  const Count sets = grouped ? Count{p.rows.factor / p.matrices, p.rows.sym, p.rows.most / p.matrices} : p.rows;
+  StreamWork work{.format = p.format,
+                  .k = p.k,
+                  .digits = digits_for(emitter, p.format),
+                  .tokens = by_id ? 1 : sets.most,
+                  .rows = std::uint64_t{p.n} * (grouped ? p.matrices
+                                                : by_id ? p.rows.most
+                                                        : 1)};
+  const std::optional<StreamPlan> plan = plan_stream(emitter.shape(), work);
+  if (!plan) return false;
+  Dispatch d;
+  d.shader = k_streamed;
+  d.constants = stream_constants(emitter.shape(), work, *plan);
+  d.constants.insert(d.constants.end(), {p.norm.wanted, static_cast<std::uint32_t>(p.mode), plan->tiles, 1});
+  d.at = {reads(p.x), reads(grid_of(emitter, p.format)), reads(p.norm.gain), reads(p.w), writes(p.y)};
+  if (by_id) d.at.push_back(reads(p.ids));
+  d.n = {emitter.word(p.rows), p.share, p.matrices, Emitter::word(p.norm.eps), p.n};
+  d.groups[0] = {fixed(p.n), plan->group_rows()};
+  d.groups[1] = {sets, plan->tokens};
+  d.groups[2] = {fixed(grouped ? p.matrices : 1)};
+  emitter.add(std::move(d));
+  return true;
 }
 
 void emit_few(Emitter& emitter, const Product& p) {
+  if (emit_streamed(emitter, p)) return;
   const std::uint32_t each = rows_each(p.n);
   const std::uint32_t at_once = p.mode == Product::Mode::one ? rows_at_once(p.rows) : 1;
   Dispatch d;
@@ -32,34 +52,24 @@ void emit_few(Emitter& emitter, const Product& p) {
   emitter.add(std::move(d));
 }
 
-void emit_tiles(Emitter& emitter, const Product& p) {
-  const bool grouped = p.mode == Product::Mode::grouped;
-  const Count rows = grouped ? Count{p.rows.factor / p.matrices, p.rows.sym, p.rows.most / p.matrices} : p.rows;
-  Dispatch d;
-  d.shader = "matmul";
-  d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
-  d.at = operands(emitter, p);
-  d.n = {p.k, p.n, emitter.word(rows), p.share, p.matrices};
-  d.groups[0] = {fixed(p.n), k_tile_n};
-  d.groups[1] = {rows, k_tile};
-  d.groups[2] = {fixed(grouped ? p.matrices : 1)};
-  emitter.add(std::move(d));
-}
-
 } // namespace
 
 std::uint32_t rows_each(std::uint32_t n) { return n >= 4096 ? 2 : 1; }
 
 bool join_products(Dispatch& into, const Dispatch& other) {
-  constexpr std::size_t shared_operands = 3, shared_words = 5, mode = 4, joined = 7, most = 3;
-  if (into.shader != k_few_rows || other.shader != k_few_rows || into.constants[joined] == most) return false;
+  if (into.shader != other.shader || (into.shader != k_few_rows && into.shader != k_streamed)) return false;
+  const bool streamed = into.shader == k_streamed; // where the shader has them:
+  const std::size_t shared_operands = 3, shared_words = streamed ? 4 : 5, mode = streamed ? 10 : 4,
+                    joined = streamed ? 12 : 7, most = 3;
+  if (into.constants[joined] == most) return false;
   std::vector<std::uint32_t> constants = into.constants;
   constants[joined] = 1;
   if (constants != other.constants || constants[mode] != static_cast<std::uint32_t>(Product::Mode::one)) return false;
   for (std::size_t i = 0; i < shared_operands; ++i)
     if (!(into.at[i].place == other.at[i].place)) return false;
-  if (!std::equal(into.n.begin(), into.n.begin() + shared_words, other.n.begin())) return false;
-  into.at.insert(into.at.end(), other.at.begin() + shared_operands, other.at.end());
+  if (!std::equal(into.n.begin(), into.n.begin() + static_cast<std::ptrdiff_t>(shared_words), other.n.begin()))
+    return false;
+  into.at.insert(into.at.end(), other.at.begin() + static_cast<std::ptrdiff_t>(shared_operands), other.at.end());
   into.n.push_back(other.n.back());
   ++into.constants[joined];
   // Every matrix has workgroups of its own.
@@ -69,8 +79,8 @@ bool join_products(Dispatch& into, const Dispatch& other) {
   return true;
 }
 
-Place grid_of(Emitter& emitter, DType format) {
-  return format == DType::iq2_xxs ? emitter.constants(std::as_bytes(std::span(blocks::iq2xxs_grid))) : Place{};
+Place grid_of(Emitter& emitter, WeightFormat format) {
+  return format.dtype == DType::iq2_xxs ? emitter.constants(std::as_bytes(std::span(blocks::iq2xxs_grid))) : Place{};
 }
 
 Product product_of(const Emitter& emitter, Place x, std::uint32_t w, Place y, Count rows) {
@@ -79,7 +89,7 @@ Product product_of(const Emitter& emitter, Place x, std::uint32_t w, Place y, Co
   p.x = x;
   p.w = emitter.in(w);
   p.y = y;
-  p.format = weight.dtype();
+  p.format = format_of(weight);
   p.k = u32(weight.cols());
   p.n = u32(weight.rows());
   p.rows = rows;
@@ -101,32 +111,6 @@ void emit_product(Emitter& emitter, const Product& product) {
                                 emit_expert_list(emitter, product.ids, product.rows, product.matrices));
   }
   is_few(sets) ? emit_few(emitter, product) : emit_tiles(emitter, product);
-}
-
-ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint32_t experts) {
-  ExpertList list;
-  list.most_tiles =
-      u32(static_cast<std::int64_t>(pairs.most / k_tile + std::min<std::uint64_t>(experts + 1, pairs.most)));
-  list.order = emitter.block(pairs.most * 4);
-  list.tiles = emitter.block(std::uint64_t{list.most_tiles} * 12);
-  Dispatch d;
-  d.shader = "expert_sort";
-  d.constants = {k_sort_threads};
-  d.at = {reads(ids), writes(list.order), writes(list.tiles)};
-  d.n = {emitter.word(pairs), experts, list.most_tiles};
-  emitter.add(std::move(d));
-  return list;
-}
-
-void emit_product_by_list(Emitter& emitter, const Product& p, const ExpertList& list) {
-  Dispatch d;
-  d.shader = "matmul";
-  d.constants = {k_tile_threads, format_word(p.format), static_cast<std::uint32_t>(p.mode), is_aligned(p.k)};
-  d.at = {reads(p.x), reads(p.w), writes(p.y), reads(list.order), reads(grid_of(emitter, p.format)), reads(list.tiles)};
-  d.n = {p.k, p.n, emitter.word(p.rows), p.share, p.matrices};
-  d.groups[0] = {fixed(p.n), k_tile_n};
-  d.groups[1] = {fixed(list.most_tiles)};
-  emitter.add(std::move(d));
 }
 
 sdk::Claim with_weights(const sdk::NodeView& node, std::initializer_list<std::uint32_t> inputs) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "emitter.hpp"
+#include "layouts.hpp"
 
 namespace seacliff::vulkan {
 
@@ -10,7 +11,7 @@ struct Product {
   enum class Mode : std::uint32_t { one = 0, by_id = 1, grouped = 2 };
 
   Place x, w, y;
-  DType format = DType::f32;
+  WeightFormat format;
   std::uint32_t k = 0, n = 0; // columns and rows of one matrix
   Count rows;                 // of y
   std::uint32_t share = 1;    // rows of y that have the same row of x
@@ -31,19 +32,12 @@ void emit_product(Emitter& emitter, const Product& product);
 /// So few rows that weights are better read once for all of them than through tiles.
 inline bool is_few(Count rows) { return rows.most <= static_cast<std::uint64_t>(k_few_tokens); }
 
-/// Pairs of token and slot in the order of their experts, for products by tiles.
-inline constexpr std::uint32_t k_most_listed_experts = 1023; // what expert_sort.comp keeps in shared memory, less one
-struct ExpertList {
-  Place order, tiles;
-  std::uint32_t most_tiles = 0;
-};
-ExpertList emit_expert_list(Emitter& emitter, Place ids, Count pairs, std::uint32_t experts);
-void emit_product_by_list(Emitter& emitter, const Product& product, const ExpertList& list);
+/// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
+inline std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
 
 /// What weights of this format need besides themselves; none for most.
-Place grid_of(Emitter& emitter, DType format);
-/// What products tell their pipelines: the format, and whether rows are whole chunks of 16.
-inline std::uint32_t format_word(DType format) { return static_cast<std::uint32_t>(format); }
+Place grid_of(Emitter& emitter, WeightFormat format);
+/// What products tell their pipelines besides the format: whether rows are whole chunks of 16.
 inline std::uint32_t is_aligned(std::uint32_t k) { return k % 16 == 0 ? 1 : 0; }
 
 /// Rows of weights that one workgroup of the kernels for few rows makes.

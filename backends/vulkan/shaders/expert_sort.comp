@@ -21,15 +21,21 @@ void main() {
   barrier();
   for (uint i = THREAD; i < pairs; i += THREADS) atomicAdd(counts[expert_of(i, experts)], 1);
   barrier();
-  if (THREAD == 0) {
+  // Sums over the experts before, tile counts beside: a subgroup goes over all of them, a piece at a time.
+  if (gl_SubgroupID == 0) {
     uint begin = 0, tile = 0;
-    for (uint e = 0; e <= experts; ++e) {
-      begins[e] = begin;
-      first_tile[e] = tile;
-      begin += counts[e];
-      tile += (counts[e] + k_tile - 1) / k_tile;
+    for (uint base = 0; base <= experts; base += gl_SubgroupSize) {
+      const uint e = base + gl_SubgroupInvocationID, here = e <= experts ? counts[e] : 0u;
+      const uint here_tiles = (here + k_tile - 1) / k_tile;
+      const uint before = subgroupExclusiveAdd(here), tiles_before = subgroupExclusiveAdd(here_tiles);
+      if (e <= experts) {
+        begins[e] = begin + before;
+        first_tile[e] = tile + tiles_before;
+      }
+      begin += subgroupAdd(here);
+      tile += subgroupAdd(here_tiles);
     }
-    tiles_used = tile;
+    if (gl_SubgroupInvocationID == 0) tiles_used = tile;
   }
   barrier();
   for (uint e = THREAD; e <= experts; e += THREADS)

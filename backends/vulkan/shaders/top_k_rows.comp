@@ -3,6 +3,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "base.glsl"
+#include "order.glsl"
 
 layout(constant_id = 1) const bool BY_POSITION = false; // positions say how many rows are visible
 
@@ -10,13 +11,6 @@ const uint k_bins = 256;
 shared uint bins[k_bins];
 shared uint chosen_digit, above; // rows above the digit
 shared uint parts[128];
-
-/// Order of floats as order of integers; 0: never taken.
-uint key_of(float score) {
-  if (isnan(score) || score == -INFINITE) return 0u;
-  const uint bits = score == 0.0 ? 0u : floatBitsToUint(score); // there is one zero
-  return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
-}
 
 /// How many threads before this one have the flag, and how many all together.
 uint rank_of(bool flag, inout uint all) {

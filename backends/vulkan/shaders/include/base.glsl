@@ -24,6 +24,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) restrict readonly b
 layout(buffer_reference, scalar, buffer_reference_align = 4) restrict readonly buffer InWords { uint v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) restrict readonly buffer InWords2 { uvec2 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 16) restrict readonly buffer InWords4 { uvec4 v; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer Words4 { uvec4 v; };
+layout(buffer_reference, scalar, buffer_reference_align = 16) buffer OutVec4 { vec4 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 2) buffer Halves { uint16_t v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 2) restrict readonly buffer InHalves { uint16_t v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 1) restrict readonly buffer InBytes { uint8_t v[]; };
@@ -40,6 +42,11 @@ uint64_t at(uint i) {
   return (a >> 63) == 0 ? a : InLongs(push.step + (a & 0xffffffffUL)).v[0];
 }
 bool has(uint i) { return push.at[i] != 0UL; }
+/// The same for operands from 8 on, where there are more than Push.at has room for.
+uint64_t more_at(uint i) {
+  const uint64_t a = InLongs(push.at[8]).v[i - 8u];
+  return (a >> 63) == 0 ? a : InLongs(push.step + (a & 0xffffffffUL)).v[0];
+}
 
 /// Word i of the dispatch: a number that depends on the step, a plain one, a float.
 uint count(uint i) { return InWords(push.step + uint64_t(push.n[i])).v[0]; }

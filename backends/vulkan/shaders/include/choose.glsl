@@ -1,28 +1,28 @@
-// The largest of a token's scores, one after another, and what their weights are.
+// The largest of a token's scores in descending order.
 
 const uint k_most_choices = 2048, k_most_chosen = 64;
-shared float choices[k_most_choices]; // NaN: taken
+shared vec4 choices[k_most_choices / 4];
 shared int chosen[k_most_chosen];
 
-/// Fills chosen[0..k): indices of the largest of choices[0..n), ties to the lower one; -1 when none is left. What was NaN
-/// counts as -inf.
+void offer(uint i, float score) { choices[i / 4u][i % 4u] = isnan(score) ? -INFINITE : score; }
+
+/// Fills chosen[0..k): indices of the largest of n scores that were offered, ties to the lower one; -1 when none is left.
+/// What was NaN counts as -inf. A score's place is the number of those before it. By the whole workgroup.
 void choose(uint n, uint k) {
-  for (uint i = THREAD; i < n; i += THREADS)
-    if (isnan(choices[i])) choices[i] = -INFINITE;
+  const uint fours = (n + 3u) / 4u;
+  if (n + THREAD < 4u * fours) choices[fours - 1u][(n + THREAD) % 4u] = uintBitsToFloat(0x7fc00000u); // before nobody
   barrier();
-  for (uint slot = 0; slot < k; ++slot) {
-    float best = -INFINITE, index = -float(k_most_choices);
-    for (uint i = THREAD; i < n; i += THREADS)
-      if (choices[i] > best) best = choices[i];
-    best = group_max(best);
-    for (uint i = THREAD; i < n; i += THREADS)
-      if (choices[i] == best) index = max(index, -float(i));
-    index = group_max(index);
-    const int winner = index > -float(k_most_choices) ? int(-index) : -1;
-    if (THREAD == 0) {
-      chosen[slot] = winner;
-      if (winner >= 0) choices[winner] = uintBitsToFloat(0x7fc00000u);
+  for (uint i = THREAD; i < n; i += THREADS) {
+    const float mine = choices[i / 4u][i % 4u];
+    uint before = 0;
+    for (uint f = 0; f < fours; ++f) {
+      const vec4 other = choices[f];
+      const bvec4 wins = f < i / 4u ? greaterThanEqual(other, vec4(mine)) : greaterThan(other, vec4(mine));
+      before += uint(wins.x) + uint(wins.y) + uint(wins.z) + uint(wins.w);
     }
-    barrier();
+    for (uint j = i / 4u * 4u; j < i; ++j) before += choices[j / 4u][j % 4u] == mine ? 1u : 0u;
+    if (before < k) chosen[before] = int(i);
   }
+  for (uint i = n + THREAD; i < k; i += THREADS) chosen[i] = -1;
+  barrier();
 }

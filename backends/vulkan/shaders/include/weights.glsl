@@ -1,13 +1,19 @@
-// Weights of every format, sixteen elements at a time. FORMAT is the number that GGUF has for it: a constant when the
-// pipeline is made, so that one of the branches stays. Block layouts: <seacliff/sdk/blocks.hpp>.
+// Weights of every format, sixteen elements at a time. FORMAT is the number that GGUF has for it, plus k_planes when
+// rows are in the layout of layouts.cpp: a constant when the pipeline is made, so that one of the branches stays. Block
+// layouts: <seacliff/sdk/blocks.hpp>.
 #include "numeric.glsl"
 
 const uint k_f32 = 0, k_f16 = 1, k_q8_0 = 8, k_q2_k = 10, k_q3_k = 11, k_q4_k = 12, k_q5_k = 13, k_q6_k = 14,
            k_iq2_xxs = 16, k_i32 = 26, k_bf16 = 30, k_mxfp4 = 39;
 
+// Rows in planes: all codes of a row, then what the blocks have besides.
+const uint k_planes = 256, k_q8_0_planes = k_planes + k_q8_0, k_q2_k_planes = k_planes + k_q2_k,
+           k_q4_k_planes = k_planes + k_q4_k, k_iq2_xxs_planes = k_planes + k_iq2_xxs,
+           k_mxfp4_planes = k_planes + k_mxfp4;
+
 /// Bytes of a row of k elements.
 uint64_t row_bytes(uint format, uint k) {
-  switch (format) {
+  switch (format & ~k_planes) {
   case k_f16:
   case k_bf16: return uint64_t(k) * 2UL;
   case k_q8_0: return uint64_t(k / 32u) * 34UL;
@@ -91,24 +97,38 @@ Chunk aligned_chunk(uint format, uint64_t row, uint chunk) {
   return c;
 }
 
-Chunk q8_0_chunk(uint64_t row, uint chunk) {
-  const uint64_t block = row + uint64_t(chunk / 2u) * 34UL;
-  const float d = half_to_float(half_at(block, 0));
-  const uvec4 codes = four_words(block + 2UL + uint64_t(chunk % 2u) * 16UL);
+Chunk q8_0_values(uvec4 codes, float d) {
   Chunk c;
   [[unroll]] for (uint i = 0; i < 4; ++i) c.v[i] = d * signed_bytes_of(codes[i]);
   return c;
 }
+Chunk q8_0_chunk(uint64_t row, uint chunk) {
+  const uint64_t block = row + uint64_t(chunk / 2u) * 34UL;
+  return q8_0_values(four_words(block + 2UL + uint64_t(chunk % 2u) * 16UL), half_to_float(half_at(block, 0)));
+}
+Chunk q8_0_planes_chunk(uint64_t row, uint chunk, uint k) {
+  const float d = half_to_float(half_at(row + uint64_t(k), chunk / 2u));
+  return q8_0_values(InWords4(row + uint64_t(chunk) * 16UL).v, d);
+}
 
+/// `b`: which two bits of each code; `scales`: the byte of the sub-block; `dd`: d and dmin.
+Chunk q2_k_values(uvec4 codes, uint b, uint scales, uint dd) {
+  const float d = half_to_float(dd & 0xffffu) * float(scales & 15u), m = half_to_float(dd >> 16) * float(scales >> 4);
+  Chunk c;
+  [[unroll]] for (uint i = 0; i < 4; ++i) c.v[i] = d * bytes_of(codes[i] >> 2u * b & 0x03030303u) - m;
+  return c;
+}
 Chunk q2_k_chunk(uint64_t row, uint chunk) {
   const uint64_t block = row + uint64_t(chunk / 16u) * 84UL;
   const uint s = chunk % 16u, a = s / 8u, b = s / 2u % 4u;
-  const uint scales = byte_at(block, s), dd = InWords(block + 80UL).v[0];
-  const float d = half_to_float(dd & 0xffffu) * float(scales & 15u), m = half_to_float(dd >> 16) * float(scales >> 4);
   InWords codes = InWords(block + 16UL + uint64_t(32u * a + 16u * (s % 2u)));
-  Chunk c;
-  [[unroll]] for (uint i = 0; i < 4; ++i) c.v[i] = d * bytes_of(codes.v[i] >> 2u * b & 0x03030303u) - m;
-  return c;
+  return q2_k_values(uvec4(codes.v[0], codes.v[1], codes.v[2], codes.v[3]), b, byte_at(block, s),
+                     InWords(block + 80UL).v[0]);
+}
+Chunk q2_k_planes_chunk(uint64_t row, uint chunk, uint k) {
+  const uint block = chunk / 16u, s = chunk % 16u, b = s / 2u % 4u, part = 4u * block + 2u * (s / 8u) + s % 2u;
+  const uint64_t scales = row + uint64_t(k / 4u), dd = scales + uint64_t(k / 16u);
+  return q2_k_values(InWords4(row + uint64_t(part) * 16UL).v, b, byte_at(scales, 4u * part + b), InWords(dd).v[block]);
 }
 
 Chunk q3_k_chunk(uint64_t row, uint chunk) {
@@ -135,16 +155,23 @@ uvec2 scale_min(uint64_t at, uint s) {
                byte_at(at, s + 4u) >> 4 | byte_at(at, s) >> 6 << 4);
 }
 
-Chunk q4_k_chunk(uint64_t row, uint chunk) {
-  const uint64_t block = row + uint64_t(chunk / 16u) * 144UL;
-  const uint i16 = chunk % 16u, s = i16 / 2u;
-  const uint dd = InWords(block).v[0];
-  const uvec2 sm = scale_min(block + 4UL, s);
+/// `head`: where d, dmin and the scales are, `codes_at` where the 128 bytes of codes begin.
+Chunk q4_k_values(uint64_t head, uint64_t codes_at, uint i16) {
+  const uint s = i16 / 2u, dd = InWords(head).v[0];
+  const uvec2 sm = scale_min(head + 4UL, s);
   const float d = half_to_float(dd & 0xffffu) * float(sm.x), m = half_to_float(dd >> 16) * float(sm.y);
-  const uvec4 codes = InWords4(block + 16UL + uint64_t(32u * (s / 2u) + 16u * (i16 % 2u))).v;
+  const uvec4 codes = InWords4(codes_at + uint64_t(32u * (s / 2u) + 16u * (i16 % 2u))).v;
   Chunk c;
   [[unroll]] for (uint i = 0; i < 4; ++i) c.v[i] = d * bytes_of(codes[i] >> 4u * (s % 2u) & 0x0f0f0f0fu) - m;
   return c;
+}
+Chunk q4_k_chunk(uint64_t row, uint chunk) {
+  const uint64_t block = row + uint64_t(chunk / 16u) * 144UL;
+  return q4_k_values(block, block + 16UL, chunk % 16u);
+}
+Chunk q4_k_planes_chunk(uint64_t row, uint chunk, uint k) {
+  const uint64_t block = uint64_t(chunk / 16u);
+  return q4_k_values(row + uint64_t(k / 2u) + block * 16UL, row + block * 128UL, chunk % 16u);
 }
 
 Chunk q5_k_chunk(uint64_t row, uint chunk) {
@@ -176,12 +203,10 @@ Chunk q6_k_chunk(uint64_t row, uint chunk) {
   return c;
 }
 
-/// `grid`: 256 times eight magnitudes, a byte each.
-Chunk iq2_xxs_chunk(uint64_t row, uint chunk, uint64_t grid) {
-  const uint64_t block = row + uint64_t(chunk / 16u) * 66UL, group = block + 2UL + uint64_t(chunk % 16u / 2u) * 8UL;
-  const uvec2 words = two_words(group);
+/// `words`: of the group of 32; `grid`: 256 times eight magnitudes, a byte each.
+Chunk iq2_xxs_values(uvec2 words, uint chunk, uint half_d, uint64_t grid) {
   const uint indices = words.x >> 16u * (chunk % 2u), tail = words.y;
-  const float d = half_to_float(half_at(block, 0)) * (0.5 + float(tail >> 28)) * 0.25;
+  const float d = half_to_float(half_d) * (0.5 + float(tail >> 28)) * 0.25;
   Chunk c;
   [[unroll]] for (uint i = 0; i < 2; ++i) { // eight elements each
     const uint index = indices >> 8u * i & 0xffu, seven = tail >> 7u * (2u * (chunk % 2u) + i) & 127u;
@@ -196,12 +221,20 @@ Chunk iq2_xxs_chunk(uint64_t row, uint chunk, uint64_t grid) {
   return c;
 }
 
-Chunk mxfp4_chunk(uint64_t row, uint chunk) {
-  const uint64_t block = row + uint64_t(chunk / 2u) * 17UL;
-  const uint e = byte_at(block, 0);
-  // 2^(e-128) for codes that are doubled.
-  const float d = uintBitsToFloat(e < 2u ? 0x00200000u << e : (e - 1u) << 23);
-  const uvec4 words = four_words(block + 1UL);
+Chunk iq2_xxs_chunk(uint64_t row, uint chunk, uint64_t grid) {
+  const uint64_t block = row + uint64_t(chunk / 16u) * 66UL, group = block + 2UL + uint64_t(chunk % 16u / 2u) * 8UL;
+  return iq2_xxs_values(two_words(group), chunk, half_at(block, 0), grid);
+}
+Chunk iq2_xxs_planes_chunk(uint64_t row, uint chunk, uint k, uint64_t grid) {
+  const uvec2 words = InWords2(row + uint64_t(chunk / 2u) * 8UL).v;
+  return iq2_xxs_values(words, chunk, half_at(row + uint64_t(k / 4u), chunk / 16u), grid);
+}
+
+/// 2^(e-128), the scale of codes that are doubled.
+float mxfp4_scale(uint e) { return uintBitsToFloat(e < 2u ? 0x00200000u << e : (e - 1u) << 23); }
+
+Chunk mxfp4_values(uvec4 words, uint chunk, uint e) {
+  const float d = mxfp4_scale(e);
   Chunk c;
   [[unroll]] for (uint i = 0; i < 4; ++i) {
     const uvec4 codes = uvec4(words[i]) >> (uvec4(0, 8, 16, 24) + 4u * (chunk % 2u)) & 15u, m = codes & 7u;
@@ -210,6 +243,15 @@ Chunk mxfp4_chunk(uint64_t row, uint chunk) {
     c.v[i] = d * vec4(size) * (1.0 - 2.0 * vec4(codes >> 3));
   }
   return c;
+}
+
+Chunk mxfp4_chunk(uint64_t row, uint chunk) {
+  const uint64_t block = row + uint64_t(chunk / 2u) * 17UL;
+  return mxfp4_values(four_words(block + 1UL), chunk, byte_at(block, 0));
+}
+Chunk mxfp4_planes_chunk(uint64_t row, uint chunk, uint k) {
+  const uvec4 words = InWords4(row + uint64_t(chunk / 2u) * 16UL).v;
+  return mxfp4_values(words, chunk, byte_at(row + uint64_t(k / 2u), chunk / 2u));
 }
 
 /// Elements [16·chunk, 16·chunk+16) of a row of k elements. `aligned`: k is a multiple of 16, which blocks always are.
@@ -223,6 +265,11 @@ Chunk weight_chunk(uint format, bool aligned, uint64_t row, uint chunk, uint k, 
   case k_q6_k: return q6_k_chunk(row, chunk);
   case k_iq2_xxs: return iq2_xxs_chunk(row, chunk, grid);
   case k_mxfp4: return mxfp4_chunk(row, chunk);
+  case k_q8_0_planes: return q8_0_planes_chunk(row, chunk, k);
+  case k_q2_k_planes: return q2_k_planes_chunk(row, chunk, k);
+  case k_q4_k_planes: return q4_k_planes_chunk(row, chunk, k);
+  case k_iq2_xxs_planes: return iq2_xxs_planes_chunk(row, chunk, k, grid);
+  case k_mxfp4_planes: return mxfp4_planes_chunk(row, chunk, k);
   default: break;
   }
   if (aligned) return aligned_chunk(format, row, chunk);

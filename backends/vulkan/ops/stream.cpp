@@ -1,0 +1,79 @@
+#include "stream.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace seacliff::vulkan {
+namespace {
+
+constexpr std::uint64_t k_enough_subgroups = 2048; // so many fill a large device; more work makes longer ones
+constexpr std::uint32_t k_unit_bytes = 16, k_most_tiles = 64, k_other_shared = 4096;
+
+/// Elements that a lane takes at a time.
+std::uint32_t unit_elems(WeightFormat format) {
+  switch (format.dtype) {
+  case DType::q2_k:
+  case DType::iq2_xxs: return 64;
+  case DType::q4_k:
+  case DType::mxfp4: return 32;
+  case DType::f32: return k_unit_bytes / 4;
+  case DType::f16:
+  case DType::bf16: return k_unit_bytes / 2;
+  default: return 16;
+  }
+}
+
+std::uint64_t shared_bytes(const StreamWork& work, std::uint64_t tokens) {
+  const std::uint64_t elems = tokens * work.slots * work.k;
+  if (work.digits == 0) return elems * 4;
+  return elems * work.digits + elems / 16 * 8; // a scale and a sum for sixteen
+}
+
+bool is_streamed(const Shape& shape, const StreamWork& work) {
+  const bool plain = dtype_info(work.format.dtype).block_elems == 1 && work.format.dtype != DType::i32;
+  return plain ? work.digits == 0 && work.k % 16 == 0 : shape.byte_dots && work.format.planes && work.digits != 0;
+}
+
+} // namespace
+
+std::uint32_t digits_for(const Emitter& emitter, WeightFormat format) {
+  if (!format.planes) return 0;
+  return emitter.node().attr_int("act8") != 0 ? 1 : 3;
+}
+
+std::optional<StreamPlan> plan_stream(const Shape& shape, const StreamWork& work) {
+  if (!is_streamed(shape, work) || shape.shared_bytes < k_other_shared) return std::nullopt;
+  StreamPlan plan;
+  plan.tokens = static_cast<std::uint32_t>(std::bit_ceil(std::min<std::uint64_t>(work.tokens, k_few_tokens)));
+  while (plan.tokens > 1 && shared_bytes(work, plan.tokens) > shape.shared_bytes - k_other_shared) plan.tokens /= 2;
+  if (shared_bytes(work, plan.tokens) > shape.shared_bytes - k_other_shared) return std::nullopt;
+
+  // Loads that a lane has on their way: fewer where every weight meets many tokens, whose sums need registers, too.
+  const std::uint32_t loads = plan.tokens >= 4 ? 4 : 8, units = work.k / unit_elems(work.format);
+  plan.deep = std::min(std::bit_ceil((units + shape.subgroup - 1) / shape.subgroup), loads / work.in_pairs);
+  if (plan.tokens >= 4) plan.deep = std::min(plan.deep, 2u); // two rows share what is read of x
+  plan.rows = loads / plan.deep;
+  while (plan.rows > work.in_pairs && work.rows / plan.rows < k_enough_subgroups / 2) plan.rows /= 2;
+
+  // Larger workgroups where more of x has to be brought.
+  plan.subgroups = plan.tokens >= 4 ? 16 : plan.tokens == 2 || work.multiple > 1 || work.slots > 1 ? 8 : 4;
+  plan.subgroups = std::min(plan.subgroups, std::max(shape.most_threads / shape.subgroup, 1u));
+  const std::uint64_t tiles = work.rows / plan.rows / k_enough_subgroups;
+  plan.tiles = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(tiles, 1, k_most_tiles));
+  while (plan.group_rows() % work.multiple != 0) ++plan.tiles;
+  return plan;
+}
+
+std::vector<std::uint32_t> stream_constants(const Shape& shape, const StreamWork& work, const StreamPlan& plan) {
+  return {plan.subgroups * shape.subgroup,
+          format_word(work.format),
+          work.k,
+          shape.subgroup,
+          plan.rows,
+          plan.deep,
+          plan.tokens,
+          work.digits,
+          plan.tokens * work.slots};
+}
+
+} // namespace seacliff::vulkan
