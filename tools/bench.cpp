@@ -81,7 +81,7 @@ BenchSubject subject_of(const BenchOptions& o, graph::Model& model) {
   subject.backend = model.placement().devices.front();
   subject.threads = model.threads();
   subject.step = model.options().max_step;
-  subject.read_gbps = measure_memory(model);
+  subject.memory = measure_memory(model);
   return subject;
 }
 
@@ -171,8 +171,12 @@ void add_bench(CLI::App& app, Action& action) {
       "GB/s counts the weights that the work must read: dense ones once per step, of n experts that tokens use k of\n"
       "n(1-(1-k/n)^tokens) per step, one row per token of tables; caches and activations are not counted. \"of "
       "memory\"\n"
-      "is its share of the read bandwidth measured at the start of this run; a model that fits into the CPU's caches\n"
-      "can exceed it. TFLOP/s is 2 per weight and token; attention over the context is not counted.\n"
+      "is its share of the bandwidth measured at the start of this run, reads of the host's memory or copies within "
+      "the\n"
+      "device's; a model that fits into the CPU's caches can exceed it. \"idle\" is the part of the time in which the\n"
+      "devices had nothing to do, in some steps of decoding that are looked at afterwards. TFLOP/s is 2 per weight and "
+      "token; "
+      "attention over the context is not counted.\n"
       "Examples:\n"
       "  seacliff bench -m flash-q2.gguf --pp 512,2048 --tg 64 --depth 0,32768\n"
       "  seacliff bench -m flash-q2.gguf --pp 0 --tg 32 --depth 512,32768 --fill\n"

@@ -19,13 +19,14 @@ BenchReport::BenchReport(BenchFormat format, BenchSubject subject) : format_(for
   switch (format_) {
   case BenchFormat::table:
     fmt::print("{} ({}, {})\n", subject_.model, subject_.name, subject_.recipe);
-    fmt::print("{}, {} threads, memory reads {:.1f} GB/s\n\n", subject_.backend, subject_.threads, subject_.read_gbps);
-    fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9}{:>11}{:>9}\n", "phase", "tokens", "depth", "seqs", "tokens/s",
-               "min .. max", "GB/s", "of memory", "TFLOP/s");
+    fmt::print("{}, {} threads, {}\n\n", subject_.backend, subject_.threads, subject_.memory.text());
+    fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9}{:>11}{:>9}{:>8}\n", "phase", "tokens", "depth", "seqs",
+               "tokens/s", "min .. max", "GB/s", "of memory", "TFLOP/s", "idle");
     break;
   case BenchFormat::csv:
     fmt::print("phase,tokens,depth,sequences,tokens_per_s,min,max,gbps,bandwidth_share,tflops,backend,threads,"
-               "measured_read_gbps\n");
+               "{},idle_share,launches_per_step,barriers_per_step\n",
+               subject_.memory.key());
     break;
   case BenchFormat::json: break;
   }
@@ -35,13 +36,13 @@ BenchReport::BenchReport(BenchFormat format, BenchSubject subject) : format_(for
 void BenchReport::add(BenchResult result) {
   const BenchResult& r = result;
   if (format_ == BenchFormat::table)
-    fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9.2f}{:>9.1f} %{:>9.3f}\n", r.phase, r.tokens, r.depth, r.sequences,
-               rate(r.tokens_per_s()), rate(r.slowest()) + " .. " + rate(r.fastest()), r.gbps(), 100 * share(r),
-               r.tflops());
+    fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9.2f}{:>9.1f} %{:>9.3f}{:>8}\n", r.phase, r.tokens, r.depth,
+               r.sequences, rate(r.tokens_per_s()), rate(r.slowest()) + " .. " + rate(r.fastest()), r.gbps(),
+               100 * share(r), r.tflops(), r.idle ? fmt::format("{:.1f} %", 100 * *r.idle) : "-");
   if (format_ == BenchFormat::csv)
-    fmt::print("{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{},{},{:.6g}\n", r.phase, r.tokens, r.depth,
-               r.sequences, r.tokens_per_s(), r.slowest(), r.fastest(), r.gbps(), share(r), r.tflops(),
-               subject_.backend, subject_.threads, subject_.read_gbps);
+    fmt::print("{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{},{},{:.6g},{:.6g},{},{}\n", r.phase, r.tokens,
+               r.depth, r.sequences, r.tokens_per_s(), r.slowest(), r.fastest(), r.gbps(), share(r), r.tflops(),
+               subject_.backend, subject_.threads, subject_.memory.gbps, r.idle.value_or(0), r.launches, r.barriers);
   std::fflush(stdout);
   results_.push_back(std::move(result));
 }
@@ -59,23 +60,27 @@ void BenchReport::print_json(bool interrupted) const {
                              {"backend", subject_.backend},
                              {"threads", subject_.threads},
                              {"step", subject_.step},
-                             {"measured_read_gbps", subject_.read_gbps},
+                             {subject_.memory.key(), subject_.memory.gbps},
                              {"rss", process_memory().rss},
                              {"interrupted", interrupted},
                              {"results", nlohmann::ordered_json::array()}};
-  for (const BenchResult& r : results_)
-    out["results"].push_back({{"phase", r.phase},
-                              {"tokens", r.tokens},
-                              {"depth", r.depth},
-                              {"sequences", r.sequences},
-                              {"tokens_per_s", r.tokens_per_s()},
-                              {"tokens_per_s_min", r.slowest()},
-                              {"tokens_per_s_max", r.fastest()},
-                              {"gbps", r.gbps()},
-                              {"bandwidth_share", share(r)},
-                              {"tflops", r.tflops()},
-                              {"weight_bytes", r.work.weight_bytes},
-                              {"seconds", r.seconds}});
+  for (const BenchResult& r : results_) {
+    nlohmann::ordered_json row{{"phase", r.phase},
+                               {"tokens", r.tokens},
+                               {"depth", r.depth},
+                               {"sequences", r.sequences},
+                               {"tokens_per_s", r.tokens_per_s()},
+                               {"tokens_per_s_min", r.slowest()},
+                               {"tokens_per_s_max", r.fastest()},
+                               {"gbps", r.gbps()},
+                               {"bandwidth_share", share(r)},
+                               {"tflops", r.tflops()},
+                               {"weight_bytes", r.work.weight_bytes},
+                               {"seconds", r.seconds}};
+    if (r.idle)
+      row.update({{"idle_share", *r.idle}, {"launches_per_step", r.launches}, {"barriers_per_step", r.barriers}});
+    out["results"].push_back(std::move(row));
+  }
   fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tools/bench_runs.hpp"
+#include "tools/measuring.hpp"
 
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ struct BenchSubject {
   std::string backend; // device that takes precedence
   std::uint32_t threads = 0;
   std::int64_t step = 0; // tokens of one prefill step at most
-  double read_gbps = 0;  // of this machine's memory, measured just now
+  MemorySpeed memory;    // measured just now
 };
 
 /// Rows of table and CSV are printed as they come, JSON at the end.
@@ -29,7 +30,9 @@ public:
   void finish(bool interrupted);
 
 private:
-  double share(const BenchResult& result) const { return result.gbps() / subject_.read_gbps; }
+  double share(const BenchResult& result) const {
+    return subject_.memory.gbps > 0 ? result.gbps() / subject_.memory.gbps : 0;
+  }
   void print_json(bool interrupted) const;
 
   BenchFormat format_;

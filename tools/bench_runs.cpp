@@ -1,5 +1,6 @@
 #include "tools/bench_runs.hpp"
 
+#include "graph/dump/profile.hpp"
 #include "graph/run/made_up.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
@@ -94,7 +95,7 @@ bool Bench::reach(std::int64_t depth) {
 }
 
 std::optional<BenchResult> Bench::prefill(std::int64_t tokens, const BenchRepeats& repeats) {
-  BenchResult result{"prefill", tokens, depth_, 1, {}, {}};
+  BenchResult result{"prefill", tokens, depth_, 1, {}, {}, {}, 0, 0};
   for (std::int64_t i = 0; i < repeats.warmup + repeats.counted; ++i) {
     go_back(1);
     StepWork work;
@@ -112,31 +113,56 @@ std::optional<BenchResult> Bench::decode(std::int64_t tokens, std::int64_t seque
   const auto count = static_cast<std::size_t>(sequences);
   const StepWork step = step_work(inventory_, model_.hparams(), sequences, sequences);
   const auto steps = static_cast<double>(tokens);
-  BenchResult result{"decode", tokens, depth_, sequences, {}, {step.weight_bytes * steps, step.flops * steps}};
+  BenchResult result{"decode", tokens, depth_, sequences, {}, {step.weight_bytes * steps, step.flops * steps},
+                     {},       0,      0};
 
   std::vector<std::vector<std::int32_t>> ids;
   for (std::size_t s = 0; s < count; ++s) ids.push_back(tokens_at(s, depth_, tokens));
-  std::vector<graph::Feed> feeds(count);
   for (std::int64_t i = 0; i < repeats.warmup + repeats.counted && !interrupted(); ++i) {
     go_back(count);
     Progress progress(fmt::format("decode {} x {} at {}", tokens, sequences, depth_), tokens, "tok");
     const auto start = Clock::now();
     std::size_t t = 0;
     for (; t < static_cast<std::size_t>(tokens) && !interrupted(); ++t) {
-      for (std::size_t s = 0; s < count; ++s)
-        feeds[s] = {sessions_[s].get(), std::span(ids[s]).subspan(t, 1), graph::Want::last};
-      graph::feed(model_, feeds, {});
+      decode_step(ids, t);
       progress.update(static_cast<std::int64_t>(t) + 1);
     }
     if (t < static_cast<std::size_t>(tokens)) break;
     if (i >= repeats.warmup) result.seconds.push_back(since(start));
   }
+  if (!result.seconds.empty() && !interrupted()) watch(ids, result);
   go_back(1);
   return result.seconds.empty() ? std::nullopt : std::optional(std::move(result));
 }
 
+void Bench::decode_step(const std::vector<std::vector<std::int32_t>>& ids, std::size_t step) {
+  std::vector<graph::Feed> feeds;
+  for (std::size_t s = 0; s < ids.size(); ++s)
+    feeds.push_back({sessions_[s].get(), std::span(ids[s]).subspan(step, 1), graph::Want::last});
+  graph::feed(model_, feeds, {});
+}
+
+void Bench::watch(const std::vector<std::vector<std::int32_t>>& ids, BenchResult& result) {
+  constexpr std::size_t most_steps = 8;
+  const std::size_t steps = std::min(ids.front().size(), most_steps);
+  go_back(ids.size());
+  double busy = 0, wall = 0; // seconds
+  model_.profile(graph::Granularity::program, [&](const graph::StepRecord& step) {
+    graph::PhaseProfile alone;
+    alone.add(step);
+    double outside = 0;
+    busy += alone.total(&outside).seconds - outside;
+    wall += static_cast<double>(step.end_ns - step.begin_ns) * 1e-9;
+    result.launches = step.launches;
+    result.barriers = step.barriers;
+  });
+  for (std::size_t t = 0; t < steps; ++t) decode_step(ids, t);
+  model_.profile(graph::Granularity::off, {});
+  if (wall > 0) result.idle = std::clamp(1 - busy / wall, 0.0, 1.0);
+}
+
 std::optional<BenchResult> Bench::advance(std::int64_t depth) {
-  BenchResult result{"prefill", depth - depth_, depth_, 1, {}, {}};
+  BenchResult result{"prefill", depth - depth_, depth_, 1, {}, {}, {}, 0, 0};
   const auto start = Clock::now();
   if (!feed_one(depth - depth_, graph::Want::last, &result.work, fmt::format("prefill to {}", depth)))
     return std::nullopt;

@@ -20,6 +20,9 @@ struct BenchResult {
   std::int64_t sequences = 1;
   std::vector<double> seconds; // one per repetition that counts
   StepWork work;               // of one repetition
+  // Of decoding: the part of the time in which the devices had nothing to do, and what one step consists of.
+  std::optional<double> idle;
+  std::uint64_t launches = 0, barriers = 0;
 
   double median_s() const;
   double tokens_per_s() const; // median; of all sequences together
@@ -59,6 +62,9 @@ public:
 
 private:
   void go_back(std::size_t sequences);
+  /// The first of these steps once more, timed by the devices.
+  void watch(const std::vector<std::vector<std::int32_t>>& ids, BenchResult& result);
+  void decode_step(const std::vector<std::vector<std::int32_t>>& ids, std::size_t step);
   std::vector<std::int32_t> tokens_at(std::size_t sequence, std::int64_t position, std::int64_t n) const;
   /// Feeds one session; false when interrupted. Adds up the work.
   bool feed_one(std::int64_t tokens, graph::Want want, StepWork* work, std::string_view label);

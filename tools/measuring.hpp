@@ -4,6 +4,7 @@
 #include "graph/run/model.hpp"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace seacliff::tools {
@@ -16,7 +17,15 @@ std::vector<std::int32_t> random_tokens(const graph::Model& model, std::uint64_t
 inline constexpr const char* k_fill_help = "make the context of --depth up: random rows in the caches, there at once "
                                            "and as slow to work with as computed ones";
 
-/// Read bandwidth of the model's workers in GB/s, with a buffer that leaves the weights in memory.
-double measure_memory(graph::Model& model);
+/// What the memory delivers that the model's weights lie in.
+struct MemorySpeed {
+  double gbps = 0;          // 0: not known
+  bool by_copies = false;   // of a device within its own memory, bytes read and written; else reads of the workers
+  std::string text() const; // "memory reads 12.3 GB/s"
+  /// The key of gbps in JSON.
+  const char* key() const { return by_copies ? "measured_copy_gbps" : "measured_read_gbps"; }
+};
+/// With buffers that leave the weights in memory.
+MemorySpeed measure_memory(graph::Model& model);
 
 } // namespace seacliff::tools

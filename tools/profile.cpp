@@ -159,14 +159,14 @@ graph::ModelOptions model_options(const Options& o) {
 }
 
 void print(const Options& o, graph::Model& model, std::span<const graph::NamedProfile> phases) {
-  const double read_gbps = measure_memory(model);
+  const MemorySpeed memory = measure_memory(model);
   const TensorDirectory directory(model.file(), model.hparams());
   const std::string recipe = take_inventory(model.file(), model.hparams(), directory).recipe;
   const std::string& backend = model.placement().devices.front();
   if (!o.json) {
-    fmt::print("{} ({}, {})\n{}, {} threads, memory reads {:.1f} GB/s\n\n", o.common.model, model.hparams().name,
-               recipe, backend, model.threads(), read_gbps);
-    for (const graph::NamedProfile& phase : phases) fmt::print("{}", to_text(phase, o.by, read_gbps));
+    fmt::print("{} ({}, {})\n{}, {} threads, {}\n\n", o.common.model, model.hparams().name, recipe, backend,
+               model.threads(), memory.text());
+    for (const graph::NamedProfile& phase : phases) fmt::print("{}", to_text(phase, o.by, memory.gbps));
     return;
   }
   nlohmann::ordered_json out{{"model", o.common.model},
@@ -174,10 +174,10 @@ void print(const Options& o, graph::Model& model, std::span<const graph::NamedPr
                              {"recipe", recipe},
                              {"backend", backend},
                              {"threads", model.threads()},
-                             {"measured_read_gbps", read_gbps},
+                             {memory.key(), memory.gbps},
                              {"phases", nlohmann::ordered_json::array()}};
   for (const graph::NamedProfile& phase : phases)
-    out["phases"].push_back(nlohmann::ordered_json::parse(to_json(phase, o.by, read_gbps)));
+    out["phases"].push_back(nlohmann::ordered_json::parse(to_json(phase, o.by, memory.gbps)));
   fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
@@ -240,7 +240,7 @@ void add_profile(CLI::App& app, Action& action) {
   command->footer(
       "A node's time goes from its begin to the begin of the next one, mean over the workers; \"wait\" is the part of\n"
       "it spent at the barrier behind the node. GB/s counts weights: of n experts that tokens use k of,\n"
-      "n(1-(1-k/n)^tokens). \"of mem.\" is its share of the read bandwidth measured in this run. docs/profiling.md\n"
+      "n(1-(1-k/n)^tokens). \"of mem.\" is its share of the bandwidth measured in this run. docs/profiling.md\n"
       "explains more.\n"
       "Examples:\n"
       "  seacliff profile -m flash-q2.gguf\n"

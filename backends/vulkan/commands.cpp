@@ -63,9 +63,12 @@ void host_barrier(Device& device, VkCommandBuffer commands) {
 
 void submit(Device& device, const scf_submit& step, std::span<const VkCommandBuffer> commands, Sema& own,
             std::uint64_t own_value) {
+  const std::lock_guard lock(device.queue_lock());
   std::vector<VkSemaphore> waits, signals;
   std::vector<std::uint64_t> wait_values, signal_values;
+  // Command buffers begin with a full barrier: what this queue does before needs no semaphore.
   for (std::uint64_t i = 0; i < step.n_waits; ++i) {
+    if (Sema::of(step.waits[i].sema)->is_queued(step.waits[i].value)) continue;
     waits.push_back(Sema::of(step.waits[i].sema)->handle());
     wait_values.push_back(step.waits[i].value);
   }
@@ -101,7 +104,6 @@ void submit(Device& device, const scf_submit& step, std::span<const VkCommandBuf
     sdk::check(device.host(), sema.promise(value));
     promised.push_back(&sema);
   };
-  const std::lock_guard lock(device.queue_lock());
   try {
     for (std::uint64_t i = 0; i < step.n_signals; ++i) promise(*Sema::of(step.signals[i].sema), step.signals[i].value);
     promise(own, own_value);

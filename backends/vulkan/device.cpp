@@ -104,6 +104,7 @@ void Device::create() {
   info.pQueueCreateInfos = &queue;
   info.enabledExtensionCount = static_cast<std::uint32_t>(extensions.size());
   info.ppEnabledExtensionNames = extensions.data();
+  const KeepsLibraries keeps;
   check(instance_.vk().vkCreateDevice(adapter_.physical, &info, nullptr, &handle_), "vkCreateDevice");
 }
 

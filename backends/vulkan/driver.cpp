@@ -1,6 +1,7 @@
 #include "driver.hpp"
 
 #include <dlfcn.h>
+#include <link.h>
 
 namespace seacliff::vulkan {
 namespace {
@@ -28,7 +29,29 @@ constexpr Meaning k_meanings[] = {
     {VK_ERROR_UNKNOWN, SCF_INTERNAL, "VK_ERROR_UNKNOWN"},
 };
 
+/// Files of the libraries in this process.
+std::set<std::string> loaded_libraries() {
+  std::set<std::string> names;
+  dl_iterate_phdr(
+      [](dl_phdr_info* library, std::size_t, void* set) {
+        if (library->dlpi_name != nullptr && *library->dlpi_name == '/')
+          static_cast<std::set<std::string>*>(set)->insert(library->dlpi_name);
+        return 0;
+      },
+      &names);
+  return names;
+}
+
 } // namespace
+
+KeepsLibraries::KeepsLibraries() : before_(loaded_libraries()) {}
+
+KeepsLibraries::~KeepsLibraries() {
+  for (const std::string& name : loaded_libraries())
+    if (!before_.contains(name))
+      if (void* library = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE); library != nullptr)
+        dlclose(library);
+}
 
 Driver::Driver() : library_(dlopen(k_library, RTLD_NOW | RTLD_LOCAL)) {
   if (library_ == nullptr)

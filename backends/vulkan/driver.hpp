@@ -7,6 +7,7 @@
 #include <seacliff/sdk/status.hpp>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -119,6 +120,19 @@ struct DeviceCalls {
 };
 
 #undef SCF_VK_MEMBER
+
+/// Drivers come and go with the last VkInstance, and some cannot be loaded again and again: thread-local memory that
+/// they take from the process's fixed share never comes back. What is loaded in the life of this stays loaded.
+class KeepsLibraries {
+public:
+  KeepsLibraries();
+  KeepsLibraries(const KeepsLibraries&) = delete;
+  KeepsLibraries& operator=(const KeepsLibraries&) = delete;
+  ~KeepsLibraries();
+
+private:
+  std::set<std::string> before_;
+};
 
 /// "VK_ERROR_DEVICE_LOST"; the number for codes that are not in the list.
 std::string result_name(VkResult result);

@@ -61,25 +61,25 @@ Place Emitter::counters(std::uint64_t n) {
   return place;
 }
 
-std::uint32_t Emitter::word(Count count) {
+Word Emitter::word(Count count) {
   std::vector<Count>& counts = recording_.counts;
   const auto known = std::find(counts.begin(), counts.end(), count);
   const auto index = static_cast<std::uint32_t>(known - counts.begin());
   if (known == counts.end()) counts.push_back(count);
-  return index * 4; // where it lies in the step's block, which begins with the counts
+  return {index * 4, true}; // the step's block begins with the counts
 }
 
 std::uint32_t Emitter::word(float value) { return std::bit_cast<std::uint32_t>(value); }
 
-HalfRows Emitter::half_of(Place x, Count rows, std::uint32_t k) {
+HalfRows Emitter::half_of(Place x, Count rows, std::uint32_t k, std::uint32_t parts) {
   for (const auto& [from, made] : halves_)
-    if (from == x && made.rows == rows && made.k == k) return made;
+    if (from == x && made.rows == rows && made.k == k && made.parts == parts) return made;
   constexpr std::uint32_t threads = 256, each = 8, most_groups = 4096;
   const std::uint64_t width = (k + 31) / 32 * 32;
-  const HalfRows made{block(rows.most * width * 2), rows, k};
+  const HalfRows made{block(rows.most * width * parts * 2), rows, k, parts};
   Dispatch d;
   d.shader = "to_half";
-  d.constants = {threads, k % each == 0};
+  d.constants = {threads, k % each == 0, parts};
   d.at = {reads(x), writes(made.x)};
   d.n = {word(rows), k};
   d.groups[0] = {rows * (width / each), threads, most_groups};

@@ -109,11 +109,17 @@ const Adapter* Instance::find(std::string_view id) {
   return found != adapters_.end() ? &*found : nullptr;
 }
 
+std::string Instance::said() const {
+  const bool none = adapters_.size() == 1 && adapters_[0].physical == VK_NULL_HANDLE;
+  return none ? ": " + adapters_[0].desc.reason_unusable : std::string();
+}
+
 void Instance::start_once() {
   std::call_once(started_, [this] { start(); });
 }
 
 void Instance::start() {
+  const KeepsLibraries keeps;
   try {
     driver_ = std::make_unique<Driver>();
     create();

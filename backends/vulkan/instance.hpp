@@ -76,6 +76,8 @@ public:
   std::span<const Adapter> described();
   /// The adapter of this id, ready to be opened; nullptr: there is none.
   const Adapter* find(std::string_view id);
+  /// ": " and why there are no devices, behind find(); empty when there are some.
+  std::string said() const;
   const InstanceCalls& vk() const { return vk_; }
   /// Bytes that may still be allocated on a Vulkan heap: what the driver says now, else its size.
   std::uint64_t heap_budget(const Adapter& adapter, std::uint32_t memory_type) const;

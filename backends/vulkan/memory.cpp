@@ -38,7 +38,9 @@ std::uint32_t allowed_type(const Device& device, std::uint32_t type, std::uint32
 sdk::Failure exhausted(const Device& device, std::uint32_t heap, std::uint64_t bytes, VkResult result) {
   const std::uint64_t left = device.instance().heap_budget(device.adapter(), type_of(device, heap));
   return {SCF_RESOURCE_EXHAUSTED,
-          "device '" + device.adapter().desc.id + "' has no room for a buffer of " + std::to_string(bytes) + " bytes",
+          "heap " + std::to_string(heap) + " of device '" + device.adapter().desc.id +
+              "' has no room for a buffer of " + std::to_string(bytes) + " bytes, " + std::to_string(left) +
+              " are free",
           {{"heap", std::int64_t{heap}},
            {"need", static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, INT64_MAX))},
            {"free", static_cast<std::int64_t>(left)},
@@ -71,6 +73,7 @@ Buffer::Buffer(Device& device, std::uint32_t heap, std::uint64_t bytes, std::uin
       start_ = sdk::align_up(address_, align) - address_;
     }
     address_ += start_;
+    local_ = heap == k_device_heap;
   } catch (const sdk::Failure& failed) {
     release();
     if (failed.code() == SCF_RESOURCE_EXHAUSTED) throw exhausted(device, heap, bytes, VK_ERROR_OUT_OF_DEVICE_MEMORY);
@@ -78,7 +81,7 @@ Buffer::Buffer(Device& device, std::uint32_t heap, std::uint64_t bytes, std::uin
   }
 }
 
-Buffer::Buffer(Device& device, void* pages, std::uint64_t bytes) : device_(device), bytes_(bytes) {
+Buffer::Buffer(Device& device, void* pages, std::uint64_t bytes, bool read_only) : device_(device), bytes_(bytes) {
   const std::uint64_t align = device.caps().import_align;
   if (align == 0) throw sdk::Failure(SCF_UNIMPLEMENTED, "the driver takes no pages of the host");
   if (reinterpret_cast<std::uintptr_t>(pages) % align != 0)
@@ -86,8 +89,16 @@ Buffer::Buffer(Device& device, void* pages, std::uint64_t bytes) : device_(devic
   const auto handle_type = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
   VkMemoryHostPointerPropertiesEXT accepted{};
   accepted.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT;
-  check(device.vk().vkGetMemoryHostPointerPropertiesEXT(device.handle(), handle_type, pages, &accepted),
-        "vkGetMemoryHostPointerPropertiesEXT");
+  const auto refused = [&](const sdk::Failure& failed) { // drivers do not say that they want to write
+    return sdk::Failure(SCF_UNIMPLEMENTED,
+                        "the driver does not take pages that may not be written (" + failed.message() + ")");
+  };
+  if (const VkResult asked =
+          device.vk().vkGetMemoryHostPointerPropertiesEXT(device.handle(), handle_type, pages, &accepted);
+      asked < 0) {
+    const sdk::Failure failed = failure(asked, "vkGetMemoryHostPointerPropertiesEXT");
+    throw read_only && failed.code() != SCF_DEVICE_LOST ? refused(failed) : failed;
+  }
   if (accepted.memoryTypeBits == 0) throw sdk::Failure(SCF_UNIMPLEMENTED, "the driver does not take these pages");
 
   const std::uint64_t whole = sdk::align_up(std::max<std::uint64_t>(bytes, 1), align); // the rest of the last page
@@ -101,9 +112,9 @@ Buffer::Buffer(Device& device, void* pages, std::uint64_t bytes) : device_(devic
   try {
     create_buffer(whole, &external);
     allocate(static_cast<std::uint32_t>(std::countr_zero(accepted.memoryTypeBits)), whole, &import);
-  } catch (...) {
+  } catch (const sdk::Failure& failed) {
     release();
-    throw;
+    throw read_only && failed.code() != SCF_DEVICE_LOST ? refused(failed) : failed;
   }
   mapped_ = static_cast<std::byte*>(pages);
 }
@@ -167,12 +178,12 @@ scf_status* alloc(scf_device* handle, std::uint32_t heap, std::uint64_t bytes, s
 
 void free(scf_buffer* handle) { delete Buffer::of(handle); }
 
-scf_status* import_host(scf_device* handle, std::uint32_t heap, void* pages, std::uint64_t bytes, std::uint32_t,
+scf_status* import_host(scf_device* handle, std::uint32_t heap, void* pages, std::uint64_t bytes, std::uint32_t flags,
                         scf_buffer** out) {
   Device* device = Device::of(handle);
   return guarded(device, [&] {
     find_heap(*device, heap);
-    *out = (new Buffer(*device, pages, bytes))->as_handle();
+    *out = (new Buffer(*device, pages, bytes, (flags & SCF_BUFFER_READ_ONLY) != 0))->as_handle();
   });
 }
 

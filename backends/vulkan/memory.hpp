@@ -13,8 +13,9 @@ class Buffer {
 public:
   /// Own memory on a heap of the device. `align` 0: no wish. Throws Failure: resource_exhausted with heap, need, free.
   Buffer(Device& device, std::uint32_t heap, std::uint64_t bytes, std::uint64_t align);
-  /// Pages of the host, used in place; they outlive the buffer. Throws Failure when the driver does not take them.
-  Buffer(Device& device, void* pages, std::uint64_t bytes);
+  /// Pages of the host, used in place; they outlive the buffer. Throws Failure when the driver does not take them:
+  /// UNIMPLEMENTED for those that are `read_only`.
+  Buffer(Device& device, void* pages, std::uint64_t bytes, bool read_only);
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();
@@ -24,6 +25,7 @@ public:
   std::uint64_t bytes() const { return bytes_; }
   std::uint64_t address() const { return address_; } // of byte 0, on the device
   std::uint64_t start() const { return start_; }     // of byte 0, in handle()
+  bool is_local() const { return local_; }           // own memory, on the device's heap
   std::byte* mapped() const { return mapped_; }      // nullptr: not for the host
   bool holds(std::uint64_t offset, std::uint64_t n) const { return offset <= bytes_ && n <= bytes_ - offset; }
 
@@ -43,6 +45,7 @@ private:
   VkDeviceMemory memory_ = VK_NULL_HANDLE;
   std::uint64_t bytes_ = 0, address_ = 0, start_ = 0;
   std::byte* mapped_ = nullptr;
+  bool local_ = false;
 };
 
 } // namespace seacliff::vulkan

@@ -32,7 +32,7 @@ scf_status* device_open(scf_instance* handle, scf_str id, const scf_kv* pairs, s
     const sdk::Options none(pairs, count, {});
     const Adapter* adapter = instance->find(sdk::view(id));
     if (adapter == nullptr)
-      throw sdk::Failure(SCF_NOT_FOUND, "there is no device '" + std::string(sdk::view(id)) + "'");
+      throw sdk::Failure(SCF_NOT_FOUND, "there is no device '" + std::string(sdk::view(id)) + "'" + instance->said());
     if (!adapter->desc.reason_unusable.empty())
       throw sdk::Failure(SCF_UNAVAILABLE, "device '" + adapter->desc.id + "': " + adapter->desc.reason_unusable);
     *out = reinterpret_cast<scf_device*>(new Device(*instance, *adapter));

@@ -98,7 +98,7 @@ struct NamedProfile {
 std::string to_text(const NamedProfile& named, std::span<const ProfileBy> by, double read_gbps);
 
 /// {"phase","tokens","depth","steps","disturbed_steps","ms_per_step","ms_per_step_unprofiled","overhead_percent","launches_per_step",
-///  "barriers_per_step","lost_records","outside_ms","total":ROW,"by_op":[ROW],...}; a ROW is
+///  "barriers_per_step","lost_records","outside_ms","outside_share","total":ROW,"by_op":[ROW],...}; a ROW is
 ///  {"name","nodes","ms","share",
 /// "wait_share","weight_bytes","gbps","bandwidth_share","flops","gflops"}, by node with "op". Shares are of 1.
 std::string to_json(const NamedProfile& named, std::span<const ProfileBy> by, double read_gbps);

@@ -93,6 +93,7 @@ std::string to_json(const NamedProfile& named, std::span<const ProfileBy> by, do
             {"barriers_per_step", p.barriers()},
             {"lost_records", p.lost()},
             {"outside_ms", outside * 1e3},
+            {"outside_share", part(outside, total.seconds)},
             {"total", to_json(total, total.seconds, read_gbps)}};
   for (const ProfileBy each : by) {
     Json rows = Json::array();

@@ -76,6 +76,8 @@ public:
   const std::vector<StateTensor>& states() const { return states_; }
   Runtime& runtime() { return *runtime_; }
   std::uint32_t threads() const { return runtime_->team().size(); }
+  /// The device that takes precedence, where it computes in memory of its own; nullptr: it computes in the host's.
+  std::shared_ptr<plugins::Device> far_device() const { return sites_.front()->near() ? nullptr : devices_.front(); }
 
   /// A slot that nobody uses. Throws Error(resource_exhausted) when all are taken.
   std::int64_t take_slot();

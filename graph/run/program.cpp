@@ -217,6 +217,22 @@ void StepProgram::plan_carries() {
   }
 }
 
+/// What only the host reads stays in the staging memory that the device copies it to.
+void StepProgram::plan_outputs() {
+  left_in_staging_.clear();
+  for (const Part& part : parts_)
+    for (const ValueId value : part.to_host) {
+      Site& site = *sites_[part.device];
+      const auto reads_it = [&](const Part& other) {
+        return std::any_of(other.io.begin(), other.io.end(),
+                           [&](const Io& io) { return io.value == value && !io.written; });
+      };
+      if (placement_.graph.value(value).role == Role::output && !site.io_buffer().mappable() &&
+          std::none_of(parts_.begin(), parts_.end(), reads_it))
+        left_in_staging_[value] = site.io_staging().data() + io_at_.at(value).offset;
+    }
+}
+
 void StepProgram::bind(std::span<const std::unique_ptr<Site>> sites,
                        const std::function<scf_slice(std::uint32_t device, const Value&)>& slice, std::byte* io_data) {
   sites_ = sites;
@@ -236,11 +252,14 @@ void StepProgram::bind(std::span<const std::unique_ptr<Site>> sites,
     }
   }
   plan_carries();
+  plan_outputs();
 }
 
 std::byte* StepProgram::io(std::string_view value) const {
   const auto it = io_names_.find(value);
-  return it == io_names_.end() ? nullptr : io_data_ + io_at_.at(it->second).offset;
+  if (it == io_names_.end()) return nullptr;
+  const auto staged = left_in_staging_.find(it->second);
+  return staged != left_in_staging_.end() ? staged->second : io_data_ + io_at_.at(it->second).offset;
 }
 
 /// The bytes that a value has in this step.
@@ -305,6 +324,7 @@ void StepProgram::carry_out(const Part& part, std::span<const scf_dim> symbols) 
       site.io_buffer().invalidate(range.offset, range.bytes);
     else
       site.io_staging().invalidate(range.offset, range.bytes);
+    if (left_in_staging_.contains(value)) continue;
     const std::byte* from = direct ? site.io_buffer().map() : site.io_staging().data();
     std::copy_n(from + range.offset, range.bytes, io_data_ + range.offset);
   }

@@ -87,6 +87,7 @@ private:
   void plan_needs(Part& part);
   void plan_io();
   void plan_carries();
+  void plan_outputs();
   Range range_now(ValueId value, std::span<const scf_dim> symbols) const;
   void copy(Lane& lane, scf_slice dst, scf_slice src);
   void carry_in(const Part& part, std::span<const scf_dim> symbols);
@@ -101,6 +102,7 @@ private:
   std::span<const std::unique_ptr<Site>> sites_; // by device, from bind on
   std::map<ValueId, Range> io_at_;
   std::map<std::string, ValueId, std::less<>> io_names_;
+  std::map<ValueId, std::byte*> left_in_staging_; // outputs of far devices that nobody but the host reads
   std::uint64_t io_bytes_ = 0;
   std::byte* io_data_ = nullptr;
 };

@@ -1,6 +1,7 @@
 #include "ops/cases/data.hpp"
 
 #include <cmath>
+#include <tuple>
 
 namespace seacliff::ops {
 namespace {
@@ -51,6 +52,12 @@ std::vector<Case> matmul_cases() {
     b.activations({b.T(), n(4096)}).weight(format, {n(130), n(4096)}, fan_in(4096));
     cases.push_back(b.build());
   }
+  // More rows than tiles have, and as many tiles as large devices want.
+  for (const auto& [tokens, rows, k] : {std::tuple<int, int, int>{130, 150, 96}, {1030, 3650, 64}}) {
+    CaseBuilder b("matmul", fmt::format("q8_0 T={} N={} act8", tokens, rows), tokens, {{"act8", std::int64_t{1}}});
+    b.activations({b.T(), n(k)}).weight(DType::q8_0, {n(rows), n(k)}, fan_in(k));
+    cases.push_back(b.build());
+  }
   CaseBuilder streams("matmul", "rank 3", 5);
   streams.activations({streams.T(), n(4), n(96)}).weight(DType::q8_0, {n(40), n(96)}, 0.1);
   cases.push_back(streams.build());
@@ -60,7 +67,7 @@ std::vector<Case> matmul_cases() {
   for (float& x : quiet.inputs[0].as<float>().first(256)) x = 0;
   cases.push_back(std::move(quiet));
   for (const DType format : {DType::q8_0, DType::q4_k, DType::q2_k, DType::iq2_xxs, DType::mxfp4})
-    for (const std::int64_t tokens : {1, 7}) {
+    for (const std::int64_t tokens : {1, 7, 40}) {
       CaseBuilder b("matmul", fmt::format("{} wide T={} act8", format_name(format), tokens), tokens,
                     {{"act8", std::int64_t{1}}});
       b.activations({b.T(), n(2048)}).weight(format, {n(tokens == 1 ? 300 : 33), n(2048)}, fan_in(2048));

@@ -256,7 +256,7 @@ Buffer Device::alloc(std::uint64_t bytes, std::uint64_t align, std::uint32_t hea
   return {shared_from_this(), handle, bytes, mappable};
 }
 
-std::optional<Buffer> Device::import_host(const void* data, std::uint64_t bytes, bool read_only) {
+std::optional<Buffer> Device::import_host(const void* data, std::uint64_t bytes, bool read_only, Code* why) {
   const HeapInfo* heap = info_.import_heap();
   if (tables().memory.import_host == nullptr || heap == nullptr) return std::nullopt;
   if (reinterpret_cast<std::uintptr_t>(data) % heap->import_align != 0 || bytes % heap->import_align != 0 ||
@@ -270,6 +270,7 @@ std::optional<Buffer> Device::import_host(const void* data, std::uint64_t bytes,
     });
   } catch (const Error& error) {
     log::info("plugins", "{} does not take {} bytes of host memory in place: {}", full_id(), bytes, error.what());
+    if (why != nullptr) *why = error.code();
     return std::nullopt;
   }
   return Buffer(shared_from_this(), handle, bytes, heap->mappable() && tables().memory.map != nullptr);

@@ -283,8 +283,9 @@ public:
   Buffer alloc(std::uint64_t bytes, std::uint64_t align = 0);
   Buffer alloc(std::uint64_t bytes, std::uint64_t align, std::uint32_t heap);
   /// Uses host pages in place, as memory of info().import_heap(); they must outlive the buffer. Empty when the device
-  /// takes none, or not these: alignment, size, or what the log (level info) says.
-  std::optional<Buffer> import_host(const void* data, std::uint64_t bytes, bool read_only);
+  /// takes none, or not these: alignment, size, or what the log (level info) says; `why` is then the plugin's code, if
+  /// it was asked.
+  std::optional<Buffer> import_host(const void* data, std::uint64_t bytes, bool read_only, Code* why = nullptr);
   std::uint64_t budget(std::uint32_t heap) const; // free bytes now
 
   /// One entry per node or group, in the plugin's order. Thread-safe.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
 
 namespace seacliff::plugins {
@@ -126,6 +127,37 @@ void Transfer::read(Buffer& from, std::uint64_t offset, std::span<std::byte> byt
     done_.wait(piece.busy_until, timeout_ns_);
     piece.memory.invalidate(0, part(at));
     std::memcpy(bytes.data() + at, piece.memory.data(), part(at));
+  }
+}
+
+double measure_copies(const std::shared_ptr<Device>& device) {
+  constexpr std::uint64_t largest = std::uint64_t{1} << 29, smallest = std::uint64_t{1} << 24;
+  constexpr int rounds = 4, copies = 8;
+  if (device->tables().queue.copy == nullptr) return 0;
+  const std::uint32_t heap = device->info().own_heap().id;
+  const std::uint64_t room = std::min(device->budget(heap) / 4, largest), bytes = room / k_page * k_page;
+  if (bytes < smallest) return 0;
+  try {
+    Buffer from = device->alloc(bytes), to = device->alloc(bytes);
+    Queue queue = device->create_queue();
+    Semaphore done = device->create_semaphore();
+    std::uint64_t submitted = 0;
+    double best = 0;
+    for (int round = 0; round < rounds; ++round) {
+      const auto begin = std::chrono::steady_clock::now();
+      for (int i = 0; i < copies; ++i) {
+        const scf_wait before = done.at(submitted), after = done.at(++submitted);
+        queue.copy(i % 2 == 0 ? to.slice() : from.slice(), i % 2 == 0 ? from.slice() : to.slice(), {&before, 1},
+                   {&after, 1});
+      }
+      done.wait(submitted);
+      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+      best = std::max(best, 2e-9 * copies * static_cast<double>(bytes) / taken.count());
+    }
+    return best;
+  } catch (const Error& error) {
+    if (error.code() != Code::resource_exhausted) throw;
+    return 0; // what is free is not always there in one piece
   }
 }
 

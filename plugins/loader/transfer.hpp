@@ -74,4 +74,8 @@ private:
   std::array<Piece, 2> pieces_;
 };
 
+/// What copies within the device's own heap read and write, in GB/s (1e9 bytes per second), the best of some; 0: it has
+/// no copies, or no room for two buffers worth measuring.
+double measure_copies(const std::shared_ptr<Device>& device);
+
 } // namespace seacliff::plugins

@@ -179,6 +179,8 @@ void emit_experts(Emitter& e, bool shared) {
     if (!emit_streamed(e, x)) emit_fused(e, x);
     return;
   }
+  const bool streams = x.ids ? x.pairs().most <= k_streamed_pairs * x.count : x.tokens.most <= k_streamed_tokens;
+  if (streams && same && emit_streamed(e, x)) return;
   const bool in_tiles = same && (!x.ids || x.count <= k_most_listed_experts);
   in_tiles&& on_matrix(e) ? emit_on_matrix(e, x) : emit_products(e, x);
 }

@@ -19,10 +19,36 @@ struct Scoring {
   float scale = 0;
   bool selects = false; // tokens that see no more rows than `enough` need no scores
   std::uint32_t enough = 0, blocks = 0;
-  Place sel; // with blocks: written there, too
+  Place sel;               // with blocks: written there, too
+  std::uint32_t parts = 2; // float16 that iq is the sum of: 1 where it is rounded to less
 };
 
+/// Matrix units take caches in float16 alone: rows are such numbers already.
+bool in_matrices(const Emitter& e, const Scoring& s) {
+  return e.shape().matrix != Matrix::none && !is_few(s.tokens) && s.state.dtype() == DType::f16 && s.heads <= 64 &&
+         s.state.cols() % 16 == 0 && s.state.cols() <= 128;
+}
+
+void emit_in_matrices(Emitter& e, const Scoring& s) {
+  constexpr std::uint32_t threads = 256, part = 16, rows_each = 128, tokens_each = 16; // as index_tiles.glsl has them
+  const auto rows = u32(s.state.dim(1)), width = u32(s.state.cols());
+  Dispatch d;
+  d.shader = e.shape().matrix == Matrix::plain ? "index_matrix_plain" : "index_matrix";
+  d.constants = {threads, (s.heads + part - 1) / part, width / part, s.parts, s.selects};
+  d.at = {reads(e.half_of(s.iq, s.tokens * s.heads, width, s.parts).x),
+          reads(s.weights),
+          reads(s.cache),
+          reads(s.pos),
+          reads(s.seq),
+          writes(s.scores)};
+  d.n = {s.heads, rows, s.ratio, Emitter::word(s.scale), s.enough, e.word(s.tokens)};
+  d.groups[0] = {fixed(rows), rows_each};
+  d.groups[1] = {s.tokens, tokens_each};
+  e.add(std::move(d));
+}
+
 void emit_scores(Emitter& e, const Scoring& s) {
+  if (in_matrices(e, s)) return emit_in_matrices(e, s);
   const auto rows = u32(s.state.dim(1));
   Dispatch d;
   d.shader = "index_score";
@@ -107,6 +133,7 @@ void emit_index_select(Emitter& e) {
   s.weights = e.floats(s.tokens * s.heads);
   s.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(s.heads * width)));
   s.selects = true;
+  s.parts = node.attr_int("idx4") != 0 ? 1 : 2;
   s.sel = e.out(0);
   // Few tokens: so few workgroups would select that the last of those that score had better do it.
   const std::uint32_t blocks = (rows + k_block - 1) / k_block;

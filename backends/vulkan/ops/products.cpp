@@ -111,7 +111,9 @@ void emit_product(Emitter& emitter, const Product& product) {
     return emit_product_by_list(emitter, product,
                                 emit_expert_list(emitter, product.ids, product.rows, product.matrices));
   }
-  is_few(sets) ? emit_few(emitter, product) : emit_tiles(emitter, product);
+  if (is_few(sets)) return emit_few(emitter, product);
+  if (sets.most <= k_streamed_tokens && emit_streamed(emitter, product)) return;
+  emit_tiles(emitter, product);
 }
 
 sdk::Claim with_weights(const sdk::NodeView& node, std::initializer_list<std::uint32_t> inputs) {

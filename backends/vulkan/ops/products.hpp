@@ -35,6 +35,10 @@ inline bool is_few(Count rows) { return rows.most <= static_cast<std::uint64_t>(
 /// Rows of x that are multiplied with each weight while it is there: the largest power of two that rows fill.
 inline std::uint32_t rows_at_once(Count rows) { return rows.most >= 4 ? 4 : rows.most >= 2 ? 2 : 1; }
 
+/// As many rows as weights that stream past them still take less time for than tiles: where most rows have a matrix of
+/// their own, tiles are nearly empty.
+inline constexpr std::uint64_t k_streamed_tokens = 32, k_streamed_pairs = 4; // of a product, of each expert
+
 /// What weights of this format need besides themselves; none for most.
 Place grid_of(Emitter& emitter, WeightFormat format);
 /// What products tell their pipelines besides the format: whether rows are whole chunks of 16.

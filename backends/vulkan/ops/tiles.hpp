@@ -1,11 +1,12 @@
-// Products of many rows: tiles on matrix units where *act8* allows float16 and the device has them, else in float32.
+// Products of many rows: tiles on matrix units, where the device has them and float16 is enough, else in float32. It is
+// where *act8* allows less, and where weights are float16 and activations are split into two of them.
 #pragma once
 
 #include "products.hpp"
 
 namespace seacliff::vulkan {
 
-/// Whether matrix units do the node's products of many rows.
+/// Whether *act8* lets matrix units do the node's products of many rows.
 bool on_matrix(const Emitter& emitter);
 
 /// Product by tiles; `product.x` is float32.

@@ -37,7 +37,11 @@ uint64_t row_of_code(uint code) {
 uvec4 half_eight(vec4 a, vec4 b) {
   return uvec4(half_pair(a.xy), half_pair(a.zw), half_pair(b.xy), half_pair(b.zw));
 }
-vec4 to_half(vec4 v) { return vec4(unpackHalf2x16(half_pair(v.xy)), unpackHalf2x16(half_pair(v.zw))); }
+vec4 rounded(vec4 v) {
+  const uvec2 pairs = uvec2(half_pair(v.xy), half_pair(v.zw));
+  return vec4(half_to_float(pairs.x & 0xffffu), half_to_float(pairs.x >> 16), half_to_float(pairs.y & 0xffffu),
+              half_to_float(pairs.y >> 16));
+}
 
 float shared_float(uint from, uint i) { return uintBitsToFloat(tiles[from + i / 4u][i % 4u]); }
 
@@ -52,21 +56,21 @@ void main() {
   // Queries are sums of two float16: scores are as good as those in float32.
   LEFT q[2][HEAD_PARTS][SLICE_PARTS];
   Sum mixed[HEAD_PARTS][SLICE_PARTS];
-  [[unroll]] for (uint h = 0; h < HEAD_PARTS; ++h)
-    [[unroll]] for (uint rest = 0; rest < 2; ++rest) {
+  UNROLL for (uint h = 0; h < HEAD_PARTS; ++h)
+    UNROLL for (uint rest = 0; rest < 2; ++rest) {
       const uint head = first_head + 16u * h + row;
-      [[unroll]] for (uint i = 0; i < SLICE_PARTS; ++i) {
+      UNROLL for (uint i = 0; i < SLICE_PARTS; ++i) {
         const uint c = piece + 16u * i;
         uvec4 halves = uvec4(0);
         if (head < heads && c < pieces) {
           const uint64_t from = floats(at(6), (uint64_t(t) * heads + head) * n + 8u * c);
           const vec4 low = InVec4(from).v * real(7), high = InVec4(from + 16UL).v * real(7);
-          halves = rest == 0u ? half_eight(low, high) : half_eight(low - to_half(low), high - to_half(high));
+          halves = rest == 0u ? half_eight(low, high) : half_eight(low - rounded(low), high - rounded(high));
         }
         tiles[row * k_stride + c] = halves;
       }
       barrier();
-      [[unroll]] for (uint i = 0; i < SLICE_PARTS; ++i) {
+      UNROLL for (uint i = 0; i < SLICE_PARTS; ++i) {
         LOAD_LEFT(q[rest][h][i], slice + 2 * i, k_stride);
         if (rest == 0u) SUM_CLEAR(mixed[h][i]);
       }
@@ -86,13 +90,13 @@ void main() {
 #define FETCH(from)                                                                                                    \
   {                                                                                                                    \
     const uint64_t address = row_of_code(codes[((from) + row) % k_coded]);                                             \
-    [[unroll]] for (uint i = 0; i < SLICE_PARTS; ++i) {                                                                \
+    UNROLL for (uint i = 0; i < SLICE_PARTS; ++i) {                                                                \
       const uint c = piece + 16u * i;                                                                                  \
       next[i] = c < pieces ? InWords4(address + uint64_t(c) * 16UL).v : uvec4(0);                                      \
     }                                                                                                                  \
   }
 #define KEEP                                                                                                           \
-  [[unroll]] for (uint i = 0; i < SLICE_PARTS; ++i) tiles[row * k_stride + piece + 16u * i] = next[i];
+  UNROLL for (uint i = 0; i < SLICE_PARTS; ++i) tiles[row * k_stride + piece + 16u * i] = next[i];
 
   BRING_CODES(0u)
   FETCH(0u)
@@ -105,21 +109,21 @@ void main() {
     if (more) FETCH(after)
 
     Sum part[HEAD_PARTS];
-    [[unroll]] for (uint h = 0; h < HEAD_PARTS; ++h) SUM_CLEAR(part[h]);
-    [[unroll]] for (uint i = 0; i < SLICE_PARTS; ++i) {
+    UNROLL for (uint h = 0; h < HEAD_PARTS; ++h) SUM_CLEAR(part[h]);
+    UNROLL for (uint i = 0; i < SLICE_PARTS; ++i) {
       RIGHT keys;
       LOAD_RIGHT(keys, slice + 2 * i, k_stride);
-      [[unroll]] for (uint h = 0; h < HEAD_PARTS; ++h) {
+      UNROLL for (uint h = 0; h < HEAD_PARTS; ++h) {
         MULTIPLY_ADD(q[0][h][i], keys, part[h]);
         MULTIPLY_ADD(q[1][h][i], keys, part[h]);
       }
     }
-    [[unroll]] for (uint h = 0; h < HEAD_PARTS; ++h)
+    UNROLL for (uint h = 0; h < HEAD_PARTS; ++h)
       STORE_SUM(part[h], k_partial + (group * HEAD_PARTS + h) * 64, 4);
     barrier();
     vec2 score = vec2(0.0);
     if (scores) {
-      [[unroll]] for (uint g = 0; g < 8; ++g) {
+      UNROLL for (uint g = 0; g < 8; ++g) {
         const uvec4 four = tiles[k_partial + (g * k_heads + my_head) * 4u + my_row / 4u];
         score += uintBitsToFloat(my_row % 4u == 0u ? four.xy : four.zw);
       }
@@ -147,27 +151,27 @@ void main() {
       for (uint i = thread; i < k_heads * 4u; i += k_threads)
         tiles[scales + i] = uvec4(floatBitsToUint(factors[i / 4u]));
       barrier();
-      [[unroll]] for (uint h = 0; h < HEAD_PARTS; ++h) {
+      UNROLL for (uint h = 0; h < HEAD_PARTS; ++h) {
         Sum scale;
         LOAD_SUM(scale, scales + 64 * h, 4);
-        [[unroll]] for (uint i = 0; i < SLICE_PARTS; ++i)
+        UNROLL for (uint i = 0; i < SLICE_PARTS; ++i)
           for (uint e = 0; e < SUM_PARTS; ++e) SUM_PART(mixed[h][i], e) *= SUM_PART(scale, e);
       }
     }
     if (scores) {
       const uint pair = half_pair(exp(score - peak[my_head]));
-      const vec2 rounded = unpackHalf2x16(pair);
-      total += rounded.x + rounded.y;
+      const vec2 weights = unpackHalf2x16(pair);
+      total += weights.x + weights.y;
       tiles[k_weights + my_head * k_weights_stride + my_row / 8u][my_row % 8u / 2u] = pair;
     }
     barrier();
     LEFT weights[HEAD_PARTS];
-    [[unroll]] for (uint h = 0; h < HEAD_PARTS; ++h)
+    UNROLL for (uint h = 0; h < HEAD_PARTS; ++h)
       LOAD_LEFT(weights[h], k_weights + 16 * h * k_weights_stride, k_weights_stride);
-    [[unroll]] for (uint i = 0; i < SLICE_PARTS; ++i) {
+    UNROLL for (uint i = 0; i < SLICE_PARTS; ++i) {
       RIGHT values;
       LOAD_RIGHT_ROWS(values, slice + 2 * i, k_stride);
-      [[unroll]] for (uint h = 0; h < HEAD_PARTS; ++h) MULTIPLY_ADD(weights[h], values, mixed[h][i]);
+      UNROLL for (uint h = 0; h < HEAD_PARTS; ++h) MULTIPLY_ADD(weights[h], values, mixed[h][i]);
     }
     barrier();
     if (more) { KEEP }
@@ -183,8 +187,8 @@ void main() {
     factors[thread] = 1.0 / sum;
   }
   barrier();
-  [[unroll]] for (uint h = 0; h < HEAD_PARTS; ++h)
-    [[unroll]] for (uint i = 0; i < SLICE_PARTS; ++i) {
+  UNROLL for (uint h = 0; h < HEAD_PARTS; ++h)
+    UNROLL for (uint i = 0; i < SLICE_PARTS; ++i) {
       STORE_SUM(mixed[h][i], k_partial + group * 64, 4);
       barrier();
       const uint in_part = 16u * h + lane / 2u, head = first_head + in_part;

@@ -3,10 +3,14 @@
 // `stride`, from row to row, count such pieces. Sums are float32.
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 
-#ifdef PLAIN_MATRIX
 #include "numeric.glsl"
 
-uint half_pair(vec2 v) { return float_to_half(v.x) | float_to_half(v.y) << 16; } // drivers may cut conversions off
+/// To the nearest; drivers may cut conversions off.
+uint half_pair(vec2 v) { return float_to_half(v.x) | float_to_half(v.y) << 16; }
+
+#ifdef PLAIN_MATRIX
+#define UNROLL [[dont_unroll]] // drivers that need this take long over long code
+
 
 struct Sum {
   float v[8]; // half a row of each thread
@@ -20,7 +24,7 @@ struct Right {
 };
 #define SUM_PARTS 8
 #define SUM_PART(sum, i) sum.v[i]
-#define SUM_CLEAR(sum) [[unroll]] for (uint e = 0; e < 8u; ++e) sum.v[e] = 0.0
+#define SUM_CLEAR(sum) UNROLL for (uint e = 0; e < 8u; ++e) sum.v[e] = 0.0
 #define LEFT Left
 #define RIGHT Right
 #define LOAD_LEFT(m, from, step) m = plain_left(from, step)
@@ -35,19 +39,19 @@ float plain_half(uint at, uint i) {
 }
 Left plain_left(uint from, uint step) {
   Left m;
-  for (uint k = 0; k < 16u; ++k) m.v[k] = plain_half(from + gl_LocalInvocationID.x % 32u / 2u * step, k);
+  [[unroll]] for (uint k = 0; k < 16u; ++k) m.v[k] = plain_half(from + gl_LocalInvocationID.x % 32u / 2u * step, k);
   return m;
 }
 void plain_multiply_add(Left a, Right b, inout Sum sum) {
-  for (uint e = 0; e < 8u; ++e) {
+  UNROLL for (uint e = 0; e < 8u; ++e) {
     const uint column = gl_LocalInvocationID.x % 2u * 8u + e;
-    for (uint k = 0; k < 16u; ++k)
+    [[unroll]] for (uint k = 0; k < 16u; ++k) // Mesa's driver ends loops after 65535 turns, all of a shader together
       sum.v[e] += a.v[k] * (b.rows ? plain_half(b.at + k * b.stride, column) : plain_half(b.at + column * b.stride, k));
   }
 }
 void plain_store(Sum sum, uint to, uint step) {
   const uint lane = gl_LocalInvocationID.x % 32u;
-  for (uint i = 0; i < 2u; ++i) {
+  UNROLL for (uint i = 0; i < 2u; ++i) {
     const vec4 part = vec4(sum.v[4u * i], sum.v[4u * i + 1u], sum.v[4u * i + 2u], sum.v[4u * i + 3u]);
     tiles[to + lane / 2u * step + lane % 2u * 2u + i] = floatBitsToUint(part);
   }
@@ -55,7 +59,7 @@ void plain_store(Sum sum, uint to, uint step) {
 Sum plain_load(uint from, uint step) {
   const uint lane = gl_LocalInvocationID.x % 32u;
   Sum sum;
-  for (uint e = 0; e < 8u; ++e)
+  UNROLL for (uint e = 0; e < 8u; ++e)
     sum.v[e] = uintBitsToFloat(tiles[from + lane / 2u * step + lane % 2u * 2u + e / 4u][e % 4u]);
   return sum;
 }
@@ -64,7 +68,7 @@ Sum plain_load(uint from, uint step) {
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_NV_cooperative_matrix : require
 
-uint half_pair(vec2 v) { return packFloat2x16(f16vec2(v)); }
+#define UNROLL [[unroll]]
 
 #define Sum fcoopmatNV<32, gl_ScopeSubgroup, 16, 16>
 #define SUM_PARTS sum_parts()

@@ -1,6 +1,6 @@
-// Products of many rows with weights, both as float16: tiles of TILE_X rows of x by 128 rows of the matrix, by four groups
-// of 32 threads. What the next step needs is fetched while matrices are multiplied. With GATED a tile has 64 rows of
-// the gate's matrix and the same of another one, and what they become together goes out.
+// Products of many rows with weights, both as float16: tiles of TILE_X rows of x by TILE_W rows of the matrix, by four
+// groups of 32 threads. What the next step needs is fetched while matrices are multiplied. With GATED half the rows of a
+// tile are those of the gate's matrix, half the same of another one, and what they become together goes out.
 
 layout(constant_id = 1) const uint FORMAT = 0;
 layout(constant_id = 2) const uint MODE = 0; // rows of a tile: 0 neighbours, 1 those of one matrix by a list, 2 by group
@@ -11,8 +11,10 @@ layout(constant_id = 6) const uint STAGES = 1;  // 2: a step is written while an
 layout(constant_id = 7) const bool GATED = false;
 layout(constant_id = 8) const uint BY_LIST = 3; // with MODE 1: 1: rows of x stand in the list, 2: those of y
 layout(constant_id = 9) const bool HALF_OUT = false; // y is float16 in rows of whole 32
+layout(constant_id = 10) const uint PARTS = 1;       // 2: a row of x is the sum of two such rows
 
-const uint k_threads = 128, k_tile_w = 128;
+layout(constant_id = 11) const uint TILE_W = 128; // rows of the matrix in a tile: 128 or 256
+const uint k_threads = 128, k_tile_w = TILE_W;
 const uint k_stride = DEEP / 8 + 1; // rows begin at different banks
 const uint k_stage = (k_tile_w + TILE_X) * k_stride;
 shared uvec4 tiles[STAGES * k_stage]; // rows of weights, then rows of x
@@ -21,9 +23,9 @@ shared uvec4 tiles[STAGES * k_stage]; // rows of weights, then rows of x
 #include "weights_half.glsl"
 
 const uint k_groups_x = TILE_X > 64 ? 2 : 1, k_groups_w = 4 / k_groups_x; // of 32 threads
-const uint k_parts_x = TILE_X / 16 / k_groups_x, k_parts_w = 8 / k_groups_w;
-const uint k_half_parts = (k_parts_x + 1) / 2;
-const uint k_bring_w = DEEP / 16, k_bring_x = TILE_X * DEEP / 1024; // chunks of 16, and pieces of 8, of a thread
+const uint k_parts_x = TILE_X / 16 / k_groups_x, k_parts_w = TILE_W / 16 / k_groups_w;
+#define SPANS (DEEP == 32 && PARTS == 1 && (FORMAT == k_q2_k_planes || FORMAT == k_iq2_xxs_planes))
+const uint k_bring_w = TILE_W * DEEP / 2048, k_bring_x = TILE_X * DEEP / 1024; // chunks of 16, and pieces of 8, of a thread
 
 struct Tile {
   uint matrix, first, rows;
@@ -42,17 +44,27 @@ uint row_of(Tile tile, uint i, bool by_list) {
 }
 
 Sum sums[k_parts_x][k_parts_w];
+// Matrix units cut off what they add: with PARTS 2 they sum few columns at a time, and what those give is summed here.
+const uint k_steps_alone = 8;
+Sum totals[PARTS == 2 ? k_parts_x : 1][PARTS == 2 ? k_parts_w : 1];
+#define SUM_UP                                                                                                         \
+  UNROLL for (uint i = 0; i < k_parts_x; ++i)                                                                          \
+    UNROLL for (uint j = 0; j < k_parts_w; ++j) {                                                                      \
+      UNROLL for (uint e = 0; e < SUM_PARTS; ++e)                                                                      \
+        SUM_PART(totals[PARTS == 2 ? i : 0][PARTS == 2 ? j : 0], e) += SUM_PART(sums[i][j], e);                        \
+      SUM_CLEAR(sums[i][j]);                                                                                           \
+    }
 
 /// The first PARTS parts of x of this group, times its parts of the weights.
 #define MULTIPLY_PARTS(PARTS)                                                                                          \
-  [[unroll]] for (uint d = 0; d < DEEP / 8; d += 2) {                                                                  \
+  UNROLL for (uint d = 0; d < DEEP / 8; d += 2) {                                                                      \
     RIGHT w_part[k_parts_w];                                                                                           \
-    [[unroll]] for (uint j = 0; j < k_parts_w; ++j)                                                                    \
+    UNROLL for (uint j = 0; j < k_parts_w; ++j)                                                                        \
       LOAD_RIGHT(w_part[j], stage + (w_at + 16 * j) * k_stride + d, k_stride);                                         \
-    [[unroll]] for (uint i = 0; i < PARTS; ++i) {                                                                      \
+    UNROLL for (uint i = 0; i < PARTS; ++i) {                                                                          \
       LEFT x_part;                                                                                                     \
       LOAD_LEFT(x_part, stage + (k_tile_w + x_at + 16 * i) * k_stride + d, k_stride);                                  \
-      [[unroll]] for (uint j = 0; j < k_parts_w; ++j) MULTIPLY_ADD(x_part, w_part[j], sums[i][j]);                     \
+      UNROLL for (uint j = 0; j < k_parts_w; ++j) MULTIPLY_ADD(x_part, w_part[j], sums[i][j]);                         \
     }                                                                                                                  \
   }
 
@@ -68,7 +80,7 @@ void put_out(Tile tile, uint i, uint column, vec4 low, vec4 high) {
   const uint64_t row = uint64_t(row_of(tile, i, (BY_LIST & 2u) != 0u));
   if (HALF_OUT) {
     const float most = 65504.0;
-    [[unroll]] for (uint c = 0; c < 4; ++c) {
+    UNROLL for (uint c = 0; c < 4; ++c) {
       low[c] = column + c < n ? clamp(low[c], -most, most) : 0.0;
       high[c] = column + 4u + c < n ? clamp(high[c], -most, most) : 0.0;
     }
@@ -83,13 +95,13 @@ void put_out(Tile tile, uint i, uint column, vec4 low, vec4 high) {
     return;
   }
   Floats y = Floats(to);
-  [[unroll]] for (uint c = 0; c < 4; ++c) {
+  UNROLL for (uint c = 0; c < 4; ++c) {
     if (column + c < n) y.v[c] = low[c];
     if (column + 4u + c < n) y.v[4u + c] = high[c];
   }
 }
 
-// at: x[.,K] as float16 in rows of whole 32, w[.,N,K], y[.,N], list of rows, grid, tiles, other w (GATED), weights or none.
+// at: x[.,K] as float16, PARTS rows of whole 32 for each, w[.,N,K], y[.,N], list of rows, grid, tiles, other w (GATED), weights or none.
 void main() {
   const uint k = number(0), n = number(1), share = number(3), matrices = number(4);
   // Neighbours in the grid have the same weights, or with a list the same rows.
@@ -114,72 +126,87 @@ void main() {
   const uint w_chunk = thread % (DEEP / 16u), x_piece = thread % (DEEP / 8u);
   const uint w_row = thread / (DEEP / 16u), x_row = thread / (DEEP / 8u);
   uint64_t w_from[k_bring_w], x_from[k_bring_x];
-  [[unroll]] for (uint i = 0; i < k_bring_w; ++i) {
+  UNROLL for (uint i = 0; i < k_bring_w; ++i) {
     const uint row = w_row + i * (k_tile_w / k_bring_w);
     // Of 32 rows in a tile 16 are the gate's, 16 the other one's.
     const uint unit = GATED ? row / 32u * 16u + row % 16u : row;
     w_from[i] = (GATED && row % 32u >= 16u ? at(6) : at(1)) + before + uint64_t(min(first + unit, n - 1u)) * stride;
   }
   const uint wide = (k + 31u) / 32u * 32u; // elements of a row of x
-  [[unroll]] for (uint i = 0; i < k_bring_x; ++i) {
+  UNROLL for (uint i = 0; i < k_bring_x; ++i) {
     const uint row = min(x_row + i * (TILE_X / k_bring_x), tile.rows - 1u);
-    x_from[i] = at(0) + uint64_t(row_of(tile, row, (BY_LIST & 1u) != 0u) / share) * uint64_t(wide) * 2UL;
+    x_from[i] = at(0) + uint64_t(row_of(tile, row, (BY_LIST & 1u) != 0u) / share) * uint64_t(wide * PARTS) * 2UL;
   }
-  [[unroll]] for (uint i = 0; i < k_parts_x; ++i)
-    [[unroll]] for (uint j = 0; j < k_parts_w; ++j) SUM_CLEAR(sums[i][j]);
+  UNROLL for (uint i = 0; i < k_parts_x; ++i)
+    UNROLL for (uint j = 0; j < k_parts_w; ++j) {
+      SUM_CLEAR(sums[i][j]);
+      if (PARTS == 2) SUM_CLEAR(totals[PARTS == 2 ? i : 0][PARTS == 2 ? j : 0]);
+    }
   bring_grid(FORMAT, grid);
   barrier();
 
   const uint chunks = (k + 15u) / 16u, pieces = wide / 8u;
-  const uint steps = known ? (wide + DEEP - 1u) / DEEP : 0u;
+  const uint steps = known ? (wide + DEEP - 1u) / DEEP * PARTS : 0u;
   Raw ws[k_bring_w];
+  Span spans[k_bring_w];
   uvec4 xs[k_bring_x];
 #define FETCH(step)                                                                                                    \
-  [[unroll]] for (uint i = 0; i < k_bring_w; ++i) {                                                                    \
-    const uint c = (step) * (DEEP / 16u) + w_chunk;                                                                    \
-    if (c < chunks)                                                                                                    \
+  UNROLL for (uint i = 0; i < k_bring_w; ++i) {                                                                        \
+    const uint c = (step) / PARTS * (DEEP / 16u) + w_chunk;                                                            \
+    if (SPANS) {                                                                                                       \
+      if ((step) % 4u == 0u) spans[i] = raw_span(FORMAT, w_from[i], (step) / 4u, w_chunk, k);                          \
+    } else if (c < chunks)                                                                                             \
       ws[i] = raw_chunk(FORMAT, ALIGNED, w_from[i], c, k, grid);                                                       \
     else                                                                                                               \
-      [[unroll]] for (uint e = 0; e < 8; ++e) ws[i].v[e] = 0u;                                                         \
+      UNROLL for (uint e = 0; e < 8; ++e) ws[i].v[e] = 0u;                                                             \
   }                                                                                                                    \
-  [[unroll]] for (uint i = 0; i < k_bring_x; ++i) {                                                                    \
-    const uint c = (step) * (DEEP / 8u) + x_piece;                                                                     \
-    xs[i] = c < pieces ? InWords4(x_from[i] + uint64_t(c) * 16UL).v : uvec4(0);                                        \
+  UNROLL for (uint i = 0; i < k_bring_x; ++i) {                                                                        \
+    const uint c = (step) / PARTS * (DEEP / 8u) + x_piece;                                                             \
+    xs[i] = c < pieces ? InWords4(x_from[i] + uint64_t((step) % PARTS * pieces + c) * 16UL).v : uvec4(0);              \
   }
-#define KEEP(stage)                                                                                                    \
-  [[unroll]] for (uint i = 0; i < k_bring_w; ++i) {                                                                    \
+#define KEEP(stage, step)                                                                                              \
+  UNROLL for (uint i = 0; i < k_bring_w; ++i) {                                                                        \
+    if (SPANS) ws[i] = chunk_of_span(FORMAT, spans[i], (step) % 4u, w_chunk);                                          \
     const HalfChunk c = decode_chunk(FORMAT, ALIGNED, ws[i]);                                                          \
     const uint to = (stage) + (w_row + i * (k_tile_w / k_bring_w)) * k_stride + 2u * w_chunk;                          \
     tiles[to] = c.v[0];                                                                                                \
     tiles[to + 1u] = c.v[1];                                                                                           \
   }                                                                                                                    \
-  [[unroll]] for (uint i = 0; i < k_bring_x; ++i)                                                                      \
+  UNROLL for (uint i = 0; i < k_bring_x; ++i)                                                                          \
     tiles[(stage) + (k_tile_w + x_row + i * (TILE_X / k_bring_x)) * k_stride + x_piece] = xs[i];
 
   if (steps != 0u) {
     FETCH(0u)
-    KEEP(0u)
+    KEEP(0u, 0u)
   }
   barrier();
   for (uint step = 0; step < steps; ++step) {
     const uint stage = STAGES == 2u && step % 2u == 1u ? k_stage : 0u;
     const bool more = step + 1u < steps;
     if (more) { FETCH(step + 1u) }
-    if (k_groups_x == 1u && tile.rows <= k_half_parts * 16u) {
-      MULTIPLY_PARTS(k_half_parts)
+    if (k_groups_x == 1u && tile.rows <= 16u) {
+      MULTIPLY_PARTS(1)
+    } else if (k_groups_x == 1u && k_parts_x > 2u && tile.rows <= 32u) {
+      MULTIPLY_PARTS(2)
+    } else if (k_groups_x == 1u && k_parts_x > 3u && tile.rows <= 48u) {
+      MULTIPLY_PARTS(3)
     } else {
       MULTIPLY_PARTS(k_parts_x)
     }
+    if (PARTS == 2 && step % k_steps_alone == k_steps_alone - 1u) { SUM_UP }
     if (STAGES == 1u) barrier();
-    if (more) { KEEP(STAGES == 2u ? k_stage - stage : 0u) }
+    if (more) { KEEP(STAGES == 2u ? k_stage - stage : 0u, step + 1u) }
     barrier();
   }
 
+  if (PARTS == 2) { SUM_UP }
+
   // One part at a time through memory that the group has for itself.
   const uint out_at = group * 64u;
-  [[unroll]] for (uint i = 0; i < k_parts_x; ++i)
-    [[unroll]] for (uint j = 0; j < k_parts_w; j += GATED ? 2 : 1) {
+  UNROLL for (uint i = 0; i < k_parts_x; ++i)
+    UNROLL for (uint j = 0; j < k_parts_w; j += GATED ? 2 : 1) {
       Sum sum = sums[i][j];
+      if (PARTS == 2) sum = totals[PARTS == 2 ? i : 0][PARTS == 2 ? j : 0];
       if (GATED) {
         Sum other = sums[i][j + (GATED ? 1 : 0)];
         for (uint e = 0; e < SUM_PARTS; ++e)
