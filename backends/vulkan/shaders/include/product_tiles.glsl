@@ -1,4 +1,4 @@
-// Products of many rows with weights, both as float16: tiles of TILE_X rows of x by TILE_W rows of the matrix, by four
+// Products of many rows with weights, both as float16: tiles of TILE_X rows of x by TILE_W rows of the matrix, by GROUPS
 // groups of 32 threads. What the next step needs is fetched while matrices are multiplied. With GATED half the rows of a
 // tile are those of the gate's matrix, half the same of another one, and what they become together goes out.
 
@@ -14,7 +14,9 @@ layout(constant_id = 9) const bool HALF_OUT = false; // y is float16 in rows of 
 layout(constant_id = 10) const uint PARTS = 1;       // 2: a row of x is the sum of two such rows
 
 layout(constant_id = 11) const uint TILE_W = 128; // rows of the matrix in a tile: 128 or 256
-const uint k_threads = 128, k_tile_w = TILE_W;
+layout(constant_id = 12) const uint GROUPS = 4;   // of 32 threads: 4 or 8
+
+const uint k_threads = 32 * GROUPS, k_tile_w = TILE_W;
 const uint k_stride = DEEP / 8 + 1; // rows begin at different banks
 const uint k_stage = (k_tile_w + TILE_X) * k_stride;
 shared uvec4 tiles[STAGES * k_stage]; // rows of weights, then rows of x
@@ -22,10 +24,11 @@ shared uvec4 tiles[STAGES * k_stage]; // rows of weights, then rows of x
 #include "matrix.glsl"
 #include "weights_half.glsl"
 
-const uint k_groups_x = TILE_X > 64 ? 2 : 1, k_groups_w = 4 / k_groups_x; // of 32 threads
+const uint k_groups_x = TILE_X > 64 ? 2 : 1, k_groups_w = GROUPS / k_groups_x; // of 32 threads
 const uint k_parts_x = TILE_X / 16 / k_groups_x, k_parts_w = TILE_W / 16 / k_groups_w;
 #define SPANS (DEEP == 32 && PARTS == 1 && (FORMAT == k_q2_k_planes || FORMAT == k_iq2_xxs_planes))
-const uint k_bring_w = TILE_W * DEEP / 2048, k_bring_x = TILE_X * DEEP / 1024; // chunks of 16, and pieces of 8, of a thread
+const uint k_bring_w = TILE_W * DEEP / 16 / k_threads; // chunks of 16 that a thread brings
+const uint k_bring_x = TILE_X * DEEP / 8 / k_threads;  // pieces of 8
 
 struct Tile {
   uint matrix, first, rows;
