@@ -174,7 +174,7 @@ void add_bench(CLI::App& app, Action& action) {
       "is its share of the bandwidth measured at the start of this run, reads of the host's memory or copies within "
       "the\n"
       "device's; a model that fits into the CPU's caches can exceed it. \"idle\" is the part of the time in which the\n"
-      "devices had nothing to do, of some steps that are measured after the others. TFLOP/s is 2 per weight and token; "
+      "devices had nothing to do, in some steps of decoding that are looked at afterwards. TFLOP/s is 2 per weight and token; "
       "attention over the context is not counted.\n"
       "Examples:\n"
       "  seacliff bench -m flash-q2.gguf --pp 512,2048 --tg 64 --depth 0,32768\n"

@@ -146,21 +146,19 @@ void Bench::watch(const std::vector<std::vector<std::int32_t>>& ids, BenchResult
   constexpr std::size_t most_steps = 8;
   const std::size_t steps = std::min(ids.front().size(), most_steps);
   go_back(ids.size());
-  graph::PhaseProfile profile;
-  std::uint64_t begin = 0, end = 0;
+  double busy = 0, wall = 0; // seconds
   model_.profile(graph::Granularity::program, [&](const graph::StepRecord& step) {
-    if (profile.steps() == 0) begin = step.begin_ns;
-    end = step.end_ns;
-    profile.add(step);
+    graph::PhaseProfile alone;
+    alone.add(step);
+    double outside = 0;
+    busy += alone.total(&outside).seconds - outside;
+    wall += static_cast<double>(step.end_ns - step.begin_ns) * 1e-9;
+    result.launches = step.launches;
+    result.barriers = step.barriers;
   });
   for (std::size_t t = 0; t < steps; ++t) decode_step(ids, t);
   model_.profile(graph::Granularity::off, {});
-  double outside = 0;
-  const double busy = profile.total(&outside).seconds - outside;
-  const double wall = static_cast<double>(end - begin) * 1e-9 / static_cast<double>(steps);
-  result.idle = std::clamp(1 - busy / wall, 0.0, 1.0);
-  result.launches = static_cast<std::uint64_t>(profile.launches());
-  result.barriers = static_cast<std::uint64_t>(profile.barriers());
+  if (wall > 0) result.idle = std::clamp(1 - busy / wall, 0.0, 1.0);
 }
 
 std::optional<BenchResult> Bench::advance(std::int64_t depth) {

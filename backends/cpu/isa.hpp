@@ -33,6 +33,20 @@ constexpr ActLayout act_layout(Act act, std::int64_t k) {
   return {scales, sums16, sums32, sums32 + up_to_line(n / 32 * 4)};
 }
 
+/// Where gemm_many likes its activations better in tiles of 16 tokens and 1024 elements: [chunk of k][tile], each of
+/// k_packed_bytes, what is in them is the format's business.
+inline constexpr std::int64_t k_packed_tokens = 16, k_packed_k = 1024;
+inline constexpr std::uint64_t k_packed_bytes = 16 * 1024 + 2 * 4 * 16 * 4;
+/// Quantised rows (Format::act_many) of the tokens of one tile into its chunks.
+struct PackArgs {
+  const std::byte* x;
+  std::uint64_t x_stride;              // bytes
+  std::int64_t tokens, k;              // tokens: k_packed_tokens or fewer
+  std::byte* out;                      // the tile's first chunk
+  std::uint64_t out_stride;            // bytes from chunk to chunk
+  const std::int32_t* x_row = nullptr; // token t is row x_row[t]; nullptr: t
+};
+
 /// y[t][r] = w[r] . x[t]: `rows` rows of a weight matrix with `tokens` rows of activations.
 struct GemmArgs {
   const std::byte* w;
@@ -45,6 +59,9 @@ struct GemmArgs {
   std::int64_t y_stride;               // elements from token to token; rows are neighbours
   const std::int32_t* x_row = nullptr; // token t reads row x_row[t] of x; nullptr: t
   const std::int32_t* y_row = nullptr; // and writes row y_row[t] of y; nullptr: t
+  const std::byte* w2 = nullptr;       // gemm_many with `pack`: another matrix like w with the same activations,
+  float* y2 = nullptr;                 // and its results; nullptr: none
+  bool packed = false;                 // gemm_many: x is the first of the tokens' tiles, x_stride from chunk to chunk
   std::byte* scratch = nullptr;        // from a cache line on; gemm_many: Isa::many_scratch(tokens) bytes, gemm:
                                        // gemm_scratch(tokens), or nullptr and be slower
 };
@@ -62,6 +79,7 @@ struct Format {
   void (*gemm_act)(const GemmArgs&);     // quantised activations
   Act act_many;                          // what gemm_many takes
   void (*gemm_many)(const GemmArgs&);    // quantised activations, quicker than gemm_act for more than k_few_tokens
+  void (*pack)(const PackArgs&);         // for gemm_many; nullptr: it takes rows only
 };
 
 /// Rows in memory, one every `stride` bytes; `pick` chooses among them.

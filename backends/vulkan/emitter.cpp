@@ -61,12 +61,12 @@ Place Emitter::counters(std::uint64_t n) {
   return place;
 }
 
-std::uint32_t Emitter::word(Count count) {
+Word Emitter::word(Count count) {
   std::vector<Count>& counts = recording_.counts;
   const auto known = std::find(counts.begin(), counts.end(), count);
   const auto index = static_cast<std::uint32_t>(known - counts.begin());
   if (known == counts.end()) counts.push_back(count);
-  return index * 4; // where it lies in the step's block, which begins with the counts
+  return {index * 4, true}; // the step's block begins with the counts
 }
 
 std::uint32_t Emitter::word(float value) { return std::bit_cast<std::uint32_t>(value); }

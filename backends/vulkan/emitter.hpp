@@ -54,12 +54,22 @@ struct Extent {
   std::uint32_t most = 0; // 0: the device's limit
 };
 
+/// A word of Push.n: a number, or where in the step's block a Count stands.
+struct Word {
+  std::uint32_t value = 0;
+  bool counted = false;
+
+  Word(std::uint32_t number) : value(number) {}
+  Word(std::uint32_t offset, bool is_count) : value(offset), counted(is_count) {}
+  bool operator==(const Word&) const = default;
+};
+
 /// One run of a shader.
 struct Dispatch {
   std::string_view shader;
   std::vector<std::uint32_t> constants; // specialisation; the first is the size of the workgroup
   std::vector<Use> at;                  // in the order of Push.at; more than it has: see Program
-  std::vector<std::uint32_t> n;         // in the order of Push.n
+  std::vector<Word> n;                  // in the order of Push.n
   Extent groups[3];
   std::uint32_t node = 0; // filled by the emitter
 };
@@ -129,7 +139,7 @@ public:
   /// Words that are zero when a dispatch begins, and must be again when it ends: last_of() in last.glsl counts there.
   Place counters(std::uint64_t n);
   /// A number for the shader, as word of Push.n: count() in base.glsl reads it.
-  std::uint32_t word(Count count);
+  Word word(Count count);
   static std::uint32_t word(float value);
 
   /// Rows of k float32 as float16; the same ones are made once.

@@ -40,11 +40,7 @@ Exec::Exec(Program& program, const scf_bindings& bindings)
   const std::vector<std::byte>& constants = program.recording().constants;
   next_.resize(program.step().bytes);
   std::copy(constants.begin(), constants.end(), next_.begin() + static_cast<std::ptrdiff_t>(program.step().constants));
-  for (const Launch& launch : program.launches())
-    for (std::size_t i = PushBlock::k_direct; launch.table != 0 && i < launch.dispatch.at.size(); ++i)
-      put(launch.table + (i - PushBlock::k_direct) * 8, resolve(launch.dispatch.at[i].place));
   record_tells();
-  recording(k_full); // most steps are like that; nothing is left for the first one
 }
 
 Exec::~Exec() {
@@ -90,8 +86,33 @@ std::uint64_t Exec::resolve(const Place& place) const {
   }
   const Value& value = program_.values()[place.index];
   if (value.role == SCF_ROLE_TEMP) return scratch_ + value.offset + place.offset;
-  if (value.role == SCF_ROLE_INPUT || value.role == SCF_ROLE_OUTPUT) return k_indirect | value.offset;
+  if (value.role == SCF_ROLE_INPUT || value.role == SCF_ROLE_OUTPUT) {
+    std::uint64_t address = 0;
+    if (!alternates_) std::memcpy(&address, next_.data() + value.offset, sizeof address);
+    return address != 0 ? address + place.offset : k_indirect | value.offset;
+  }
   return bound_[place.index] + place.offset;
+}
+
+std::uint32_t Exec::resolve(const Word& word, bool varying) const {
+  constexpr std::uint32_t plain = 1u << 31; // as count() in base.glsl has it
+  if (!word.counted || varying) return word.value;
+  const std::uint64_t most = program_.recording().counts[word.value / 4].most;
+  return most < plain ? plain | static_cast<std::uint32_t>(most) : word.value;
+}
+
+/// The host keeps the slices of inputs and outputs the same, as a rule: then their addresses are part of the
+/// recordings.
+void Exec::keep_recordings() {
+  const std::span io =
+      std::span(next_).subspan(program_.step().addresses, program_.step().grids - program_.step().addresses);
+  if (alternates_ || std::equal(io.begin(), io.end(), recorded_io_.begin(), recorded_io_.end())) return;
+  if (!recorded_io_.empty()) {
+    alternates_ = true;
+    wait_for(steps_);
+    std::fill(std::begin(recordings_), std::end(recordings_), VkCommandBuffer{});
+  }
+  recorded_io_.assign(io.begin(), io.end());
 }
 
 void Exec::record_tells() {
@@ -138,7 +159,9 @@ void Exec::record_launches(VkCommandBuffer commands, Kind kind) {
     const std::size_t direct = launch.table != 0 ? PushBlock::k_direct : launch.dispatch.at.size();
     for (std::size_t i = 0; i < direct; ++i) push.at[i] = resolve(launch.dispatch.at[i].place);
     if (launch.table != 0) push.at[PushBlock::k_direct] = block_->address() + launch.table;
-    std::copy(launch.dispatch.n.begin(), launch.dispatch.n.end(), push.n);
+    for (std::size_t i = 0; i < launch.dispatch.n.size(); ++i) push.n[i] = resolve(launch.dispatch.n[i], varying);
+    for (std::size_t i = direct; i < launch.dispatch.at.size(); ++i)
+      put(launch.table + (i - direct) * 8, resolve(launch.dispatch.at[i].place));
     vk.vkCmdPushConstants(commands, device_.pipelines().layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
     if (varying && launch.grid != 0) {
       vk.vkCmdDispatchIndirect(commands, block_->handle(), block_->start() + launch.grid);
@@ -201,6 +224,7 @@ void Exec::fill(const scf_submit& step) {
 
 void Exec::run(const scf_submit& step) {
   fill(step);
+  keep_recordings();
   const std::vector<Symbol>& symbols = program_.symbols();
   bool full = true;
   for (std::size_t i = 0; i < symbols.size(); ++i) full = full && symbols_[i] == symbols[i].most;

@@ -40,7 +40,10 @@ private:
   void record_tells();
   VkCommandBuffer recording(Kind kind);
   void record_launches(VkCommandBuffer commands, Kind kind);
+  /// Makes recordings again that have other slices in them than this step.
+  void keep_recordings();
   std::uint64_t resolve(const Place& place) const;
+  std::uint32_t resolve(const Word& word, bool varying) const;
   void fill(const scf_submit& step);
   /// Into next_.
   template <typename Number> void put(std::uint64_t offset, Number number) {
@@ -58,6 +61,8 @@ private:
   CommandPool pool_;
   VkCommandBuffer tell_[k_slots] = {}; // slot to block
   VkCommandBuffer recordings_[4] = {}; // by Kind, made when first wanted
+  std::vector<std::byte> recorded_io_; // addresses of inputs and outputs in them; empty: there is no recording yet
+  bool alternates_ = false;            // slices have changed: recordings look addresses up in the step's block
   VkQueryPool times_ = VK_NULL_HANDLE;
   std::uint32_t timing_ = SCF_PROFILE_OFF; // granularity of the run whose times are not collected yet
   Sema done_;

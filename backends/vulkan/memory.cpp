@@ -38,7 +38,9 @@ std::uint32_t allowed_type(const Device& device, std::uint32_t type, std::uint32
 sdk::Failure exhausted(const Device& device, std::uint32_t heap, std::uint64_t bytes, VkResult result) {
   const std::uint64_t left = device.instance().heap_budget(device.adapter(), type_of(device, heap));
   return {SCF_RESOURCE_EXHAUSTED,
-          "device '" + device.adapter().desc.id + "' has no room for a buffer of " + std::to_string(bytes) + " bytes",
+          "heap " + std::to_string(heap) + " of device '" + device.adapter().desc.id +
+              "' has no room for a buffer of " + std::to_string(bytes) + " bytes, " + std::to_string(left) +
+              " are free",
           {{"heap", std::int64_t{heap}},
            {"need", static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, INT64_MAX))},
            {"free", static_cast<std::int64_t>(left)},
@@ -71,6 +73,7 @@ Buffer::Buffer(Device& device, std::uint32_t heap, std::uint64_t bytes, std::uin
       start_ = sdk::align_up(address_, align) - address_;
     }
     address_ += start_;
+    local_ = heap == k_device_heap;
   } catch (const sdk::Failure& failed) {
     release();
     if (failed.code() == SCF_RESOURCE_EXHAUSTED) throw exhausted(device, heap, bytes, VK_ERROR_OUT_OF_DEVICE_MEMORY);

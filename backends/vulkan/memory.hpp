@@ -25,6 +25,7 @@ public:
   std::uint64_t bytes() const { return bytes_; }
   std::uint64_t address() const { return address_; } // of byte 0, on the device
   std::uint64_t start() const { return start_; }     // of byte 0, in handle()
+  bool is_local() const { return local_; }           // own memory, on the device's heap
   std::byte* mapped() const { return mapped_; }      // nullptr: not for the host
   bool holds(std::uint64_t offset, std::uint64_t n) const { return offset <= bytes_ && n <= bytes_ - offset; }
 
@@ -44,6 +45,7 @@ private:
   VkDeviceMemory memory_ = VK_NULL_HANDLE;
   std::uint64_t bytes_ = 0, address_ = 0, start_ = 0;
   std::byte* mapped_ = nullptr;
+  bool local_ = false;
 };
 
 } // namespace seacliff::vulkan

@@ -25,6 +25,7 @@ Program::Program(Device& device, const scf_graph_view& graph) : device_(device) 
   emit_nodes(graph);
   plan_levels();
   join_launches();
+  order_levels();
   place_temporaries();
   lay_out_step();
   for (Launch& launch : launches_)
@@ -146,6 +147,18 @@ void Program::plan_levels() {
   }
   std::stable_sort(launches_.begin(), launches_.end(),
                    [](const Launch& a, const Launch& b) { return a.level < b.level; });
+}
+
+/// Small grids first: they run beside the large ones, which would leave them no room until they end.
+void Program::order_levels() {
+  const auto size = [&](const Launch& launch) {
+    std::uint64_t groups = 1;
+    for (int axis = 0; axis < 3; ++axis) groups *= this->groups(launch, axis, launch.dispatch.groups[axis].count.most);
+    return groups;
+  };
+  std::stable_sort(launches_.begin(), launches_.end(), [&](const Launch& a, const Launch& b) {
+    return a.level != b.level ? a.level < b.level : size(a) < size(b);
+  });
 }
 
 /// Products of one level with the same x become one launch.

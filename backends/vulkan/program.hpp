@@ -74,6 +74,7 @@ private:
   void use(const scf_graph_view& graph, std::uint32_t id);
   void plan_levels();
   void join_launches();
+  void order_levels();
   void place_temporaries();
   void lay_out_step();
 

@@ -9,7 +9,8 @@ namespace {
 /// The object behind a scf_queue: command buffers for copies, used in turn.
 class Queue {
 public:
-  explicit Queue(Device& device) : device_(device), pool_(device), done_(device, 0) {
+  explicit Queue(Device& device)
+      : device_(device), pool_(device), done_(device, 0), kernel_(device.pipelines().get("copy", {256})) {
     for (VkCommandBuffer& commands : copies_) commands = pool_.make();
   }
   ~Queue() { device_.drain(); }
@@ -24,8 +25,12 @@ public:
     VkCommandBuffer commands = copies_[count_ % k_copies];
     begin(device_, commands);
     full_barrier(device_, commands);
-    const VkBufferCopy region{from.start() + src.offset, to.start() + dst.offset, dst.bytes};
-    device_.vk().vkCmdCopyBuffer(commands, from.handle(), to.handle(), 1, &region);
+    if (is_large(dst, src)) {
+      record_kernel(commands, to.address() + dst.offset, from.address() + src.offset, dst.bytes);
+    } else {
+      const VkBufferCopy region{from.start() + src.offset, to.start() + dst.offset, dst.bytes};
+      device_.vk().vkCmdCopyBuffer(commands, from.handle(), to.handle(), 1, &region);
+    }
     host_barrier(device_, commands);
     end(device_, commands);
     submit(device_, step, {&commands, 1}, done_, count_ + 1);
@@ -37,9 +42,28 @@ public:
 private:
   static constexpr std::uint64_t k_copies = 16; // on their way at once
 
+  /// Worth a kernel: within the device's memory, and whole sixteens.
+  static bool is_large(const scf_slice& dst, const scf_slice& src) {
+    constexpr std::uint64_t least = std::uint64_t{1} << 20, most = std::uint64_t{1} << 34;
+    return Buffer::of(dst).is_local() && Buffer::of(src).is_local() && dst.bytes >= least && dst.bytes <= most &&
+           (dst.bytes | dst.offset | src.offset) % 16 == 0;
+  }
+  void record_kernel(VkCommandBuffer commands, std::uint64_t to, std::uint64_t from, std::uint64_t bytes) const {
+    constexpr std::uint32_t groups = 2048;
+    PushBlock push{};
+    push.at[0] = from;
+    push.at[1] = to;
+    push.n[0] = static_cast<std::uint32_t>(bytes / 16);
+    const DeviceCalls& vk = device_.vk();
+    vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel_);
+    vk.vkCmdPushConstants(commands, device_.pipelines().layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
+    vk.vkCmdDispatch(commands, groups, 1, 1);
+  }
+
   Device& device_;
   CommandPool pool_;
   Sema done_;
+  VkPipeline kernel_;
   VkCommandBuffer copies_[k_copies] = {};
   std::uint64_t count_ = 0;
 };

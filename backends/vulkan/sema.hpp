@@ -5,6 +5,7 @@
 
 #include <seacliff/sdk/status.hpp>
 
+#include <atomic>
 #include <condition_variable>
 
 namespace seacliff::vulkan {
@@ -45,14 +46,16 @@ public:
 
 private:
   std::uint64_t counter() const;
+  bool woken_early(std::uint64_t value);
 
   Device& device_;
   VkSemaphore handle_ = VK_NULL_HANDLE;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::uint64_t promised_;   // the largest value that is reached or that work on the device will reach
-  std::uint64_t queued_ = 0; // of that, by work
-  sdk::Status cause_;        // guarded by mutex_
+  std::uint64_t promised_;                  // the largest value that is reached or that work on the device will reach
+  std::uint64_t queued_ = 0;                // of that, by work
+  std::atomic<std::int64_t> typical_ns_{0}; // of the last wait; 0: there was none
+  sdk::Status cause_;                       // guarded by mutex_
 };
 
 } // namespace seacliff::vulkan

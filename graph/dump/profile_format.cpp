@@ -70,10 +70,7 @@ std::string to_text(const NamedProfile& named, std::span<const ProfileBy> by, do
   if (p.disturbed() > 0)
     text += fmt::format("\n{} steps took more than {} times the median and are left out", p.disturbed(),
                         PhaseProfile::k_disturbed);
-  double outside = 0;
-  const ProfileRow total = p.total(&outside);
-  text += fmt::format("\n{:.6g} launches and {:.6g} barriers per step, of which {} pass outside of nodes\n",
-                      p.launches(), p.barriers(), percent(part(outside, total.seconds)));
+  text += fmt::format("\n{:.6g} launches and {:.6g} barriers per step\n", p.launches(), p.barriers());
   if (p.lost() > 0) text += fmt::format("{} records did not fit: times are too low\n", p.lost());
   text += "\n";
   for (const ProfileBy each : by) text += table(named, each, read_gbps);

@@ -1,4 +1,4 @@
-/* Sea Cliff plugin ABI, version 0.9.
+/* Sea Cliff plugin ABI, version 1.0.
  *
  * Standalone C11; includes <stdint.h> only. A plugin is a shared object that exports exactly one symbol,
  * scf_plugin_query_v1. Everything else travels through the tables below. RULES.md numbers the rules that both sides
@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 #define SCF_ABI_MAJOR 1u /* in the name of the entry symbol */
-#define SCF_ABI_MINOR 9u /* below 1.0 the minors are 0.MINOR: 0.9 */
+#define SCF_ABI_MINOR 10u /* counts on across 1.0: 9 was 0.9, 10 is 1.0, 11 will be 1.1 */
 
 #if defined(_WIN32)
 #define SCF_EXPORT __declspec(dllexport)

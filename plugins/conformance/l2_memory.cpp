@@ -119,16 +119,23 @@ void copies(Trial& trial, Context& context, const std::string& id, const HeapInf
   const auto& device = context.device(id);
   if (device->tables().queue.copy == nullptr) trial.skip("the device has no copies: the host maps");
   Transfer transfer(device, context.settings.wait_s);
-  constexpr std::uint64_t k_bytes = 5000, k_from = 256, k_to = 1024, k_moved = 3000;
-  const std::vector<std::byte> source = noise(k_bytes, 1), before = noise(k_bytes, 2);
-  Buffer from = device->alloc(k_bytes, 256, heap.id), to = device->alloc(k_bytes, 256, heap.id);
-  transfer.write(from, 0, source);
-  transfer.write(to, 0, before);
-  transfer.copy(to.slice(k_to, k_moved), from.slice(k_from, k_moved));
-  std::vector<std::byte> expected = before;
-  std::copy_n(source.begin() + k_from, k_moved, expected.begin() + k_to);
-  trial.expect(transfer.read(to, 0, k_bytes) == expected, "copy", "a copy of 3000 bytes moved other bytes");
-  trial.expect(transfer.read(from, 0, k_bytes) == source, "copy", "a copy changed its source");
+  struct Move {
+    std::uint64_t bytes, from, to, moved;
+  };
+  constexpr std::uint64_t k_mega = 1 << 20; // devices may copy much and little in different ways
+  for (const Move& m : {Move{5000, 256, 1024, 3000}, Move{3 * k_mega + 80, 4096, 512, 2 * k_mega + 48}}) {
+    const std::vector<std::byte> source = noise(m.bytes, 1), before = noise(m.bytes, 2);
+    Buffer from = device->alloc(m.bytes, 256, heap.id), to = device->alloc(m.bytes, 256, heap.id);
+    transfer.write(from, 0, source);
+    transfer.write(to, 0, before);
+    transfer.copy(to.slice(m.to, m.moved), from.slice(m.from, m.moved));
+    std::vector<std::byte> expected = before;
+    std::copy_n(source.begin() + static_cast<std::ptrdiff_t>(m.from), m.moved,
+                expected.begin() + static_cast<std::ptrdiff_t>(m.to));
+    trial.expect(transfer.read(to, 0, m.bytes) == expected, "copy",
+                 fmt::format("a copy of {} bytes moved other bytes", m.moved));
+    trial.expect(transfer.read(from, 0, m.bytes) == source, "copy", "a copy changed its source");
+  }
 }
 
 void many(Trial& trial, Device& device, const HeapInfo& heap) {

@@ -26,9 +26,9 @@ void reject(Candidate& candidate, VerdictStatus status, std::string reason) {
   candidate.verdict.reason = std::move(reason);
 }
 
-/// "0.9" or "0.7 to 0.9"
+/// "1.0" or "0.9 to 1.0"
 std::string range(std::uint32_t min, std::uint32_t max) {
-  return min == max ? fmt::format("0.{}", min) : fmt::format("0.{} to 0.{}", min, max);
+  return min == max ? abi_version(min) : fmt::format("{} to {}", abi_version(min), abi_version(max));
 }
 
 bool has_library_name(const fs::path& path) { return path.extension() == ".so"; }

@@ -133,6 +133,10 @@ struct HostServices::Impl {
   }
 };
 
+std::string abi_version(std::uint32_t minor) {
+  return minor < k_minor_min ? fmt::format("0.{}", minor) : fmt::format("1.{}", minor - k_minor_min);
+}
+
 HostServices::HostServices(Team* team, std::vector<std::string> op_names) : impl_(std::make_unique<Impl>()) {
   impl_->team = team;
   for (const std::string& name : op_names) {

@@ -15,9 +15,11 @@ class Team;
 
 namespace seacliff::plugins {
 
-/// The minors of the ABI that this host serves.
-inline constexpr std::uint32_t k_minor_min = SCF_ABI_MINOR;
+/// The minors of the ABI that this host serves: all from 1.0 on.
+inline constexpr std::uint32_t k_minor_min = 10;
 inline constexpr std::uint32_t k_minor_max = SCF_ABI_MINOR;
+/// How people write a minor: 9 is "0.9", 10 is "1.0".
+std::string abi_version(std::uint32_t minor);
 
 /// One host table, shared by all plugins of a PluginSet and alive as long as any of them.
 class HostServices {

@@ -206,9 +206,27 @@ private:
     Ticket* tickets = tickets_.data();
     for (const SegmentNode& node : segment_->nodes()) {
       const std::span<const Tensor> operands(tensors_.data() + node.first_operand, node.n_in + node.n_out);
-      calls_.push_back({operands.first(node.n_in), operands.subspan(node.n_in),
-                        std::span(scratch_ + node.scratch_offset, node.scratch_bytes), tickets});
+      calls_.push_back({operands.first(node.n_in),
+                        operands.subspan(node.n_in),
+                        std::span(scratch_ + node.scratch_offset, node.scratch_bytes),
+                        tickets,
+                        {},
+                        {}});
       tickets += node.kernel->tickets();
+    }
+    join();
+  }
+
+  /// Tells each call who has joined it.
+  void join() {
+    const auto& nodes = segment_->nodes();
+    for (std::size_t i = 0; i < nodes.size(); ++i) joined_.push_back({nodes[i].kernel.get(), &calls_[i]});
+    const std::span<const Joined> all(joined_);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes[i].joined) continue;
+      order_.push_back(i);
+      calls_[i].before = all.subspan(i - nodes[i].before, nodes[i].before);
+      calls_[i].after = all.subspan(i + 1, nodes[i].after);
     }
   }
 
@@ -257,7 +275,7 @@ private:
 
   void walk(const Worker& worker) const {
     const auto& nodes = segment_->nodes();
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (const std::size_t i : order_) {
       if (nodes[i].barrier_before) worker.barrier();
       nodes[i].kernel->run(calls_[i], worker);
     }
@@ -267,7 +285,7 @@ private:
   void walk_nodes(const Worker& worker, ProfileLog& profile) const {
     const auto& nodes = segment_->nodes();
     std::uint64_t t0 = clock_ns();
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (const std::size_t i : order_) {
       if (nodes[i].barrier_before) {
         worker.barrier();
         t0 = clock_ns();
@@ -291,9 +309,10 @@ private:
     const bool per_node = profile.granularity() >= SCF_PROFILE_GROUP;
     const std::uint64_t begin = clock_ns();
     std::uint64_t t0 = begin;
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (std::size_t at = 0; at < order_.size(); ++at) {
+      const std::size_t i = order_[at];
       nodes[i].kernel->run(calls_[i], worker);
-      if (i + 1 < nodes.size() && nodes[i + 1].barrier_before) worker.barrier();
+      if (at + 1 < order_.size() && nodes[order_[at + 1]].barrier_before) worker.barrier();
       if (!per_node) continue;
       const std::uint64_t t1 = clock_ns();
       profile.add(0, {this, nodes[i].id, 1, t0, t1, weight_bytes(i)});
@@ -312,8 +331,10 @@ private:
   std::vector<Tensor> tensors_;                   // by operand
   std::vector<Symbol> symbols_;
   std::vector<Io> io_;
-  std::vector<KernelCall> calls_; // by node
-  std::vector<Ticket> tickets_;   // of all nodes
+  std::vector<KernelCall> calls_;  // by node
+  std::vector<Joined> joined_;     // by node, of all
+  std::vector<std::size_t> order_; // nodes but those that have joined another
+  std::vector<Ticket> tickets_;    // of all nodes
   std::uint64_t step_ = 0;
 };
 

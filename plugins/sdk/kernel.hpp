@@ -91,12 +91,28 @@ template <class Body> void take_pieces(Ticket& ticket, std::int64_t n, Body body
   for (std::int64_t i; (i = ticket.fetch_add(1, std::memory_order_relaxed)) < n;) body(i);
 }
 
+class Kernel;
+struct KernelCall;
+/// A kernel that has joined another one, with its own operands.
+struct Joined {
+  const Kernel* kernel;
+  const KernelCall* call;
+};
+
 /// The operands of one run, in the order of the op's schema.
 struct KernelCall {
   std::span<const Tensor> in;
-  std::span<const Tensor> out;  // an updated STATE is the same memory in `in` and `out`
-  std::span<std::byte> scratch; // 64-byte aligned, shared by all workers, contents undefined
-  Ticket* tickets = nullptr;    // as many as the kernel wants, zero when a run begins
+  std::span<const Tensor> out;                     // an updated STATE is the same memory in `in` and `out`
+  std::span<std::byte> scratch;                    // 64-byte aligned, shared by all workers, contents undefined
+  Ticket* tickets = nullptr;                       // as many as the kernel wants, zero when a run begins
+  std::span<const Joined> before = {}, after = {}; // see Kernel::takes_before
+
+  /// Elements [range) of input 0 are wanted, of output 0 are there.
+  inline void run_before(Range range) const noexcept;
+  inline void run_after(Range range) const noexcept;
+  /// All elements, by all workers together; a barrier is behind the one and in front of the other.
+  inline void run_all_before(const Worker& worker) const noexcept;
+  inline void run_all_after(const Worker& worker) const noexcept;
 
   const Tensor& input(std::size_t i) const { return in[i]; }
   const Tensor& output(std::size_t i) const { return out[i]; }
@@ -115,8 +131,40 @@ public:
   /// Whether output 0 may lie where input 0 does, element on element: each worker reads of that input only what it then
   /// writes itself, before it does. They share memory where nobody needs the input afterwards.
   virtual bool in_place() const { return false; }
+  /// Elements of output 0 (a row) that the kernel can make without the others, from the same elements of input 0; 0: it
+  /// cannot. Such a kernel needs no scratch and may join one that reads its rows or makes them, so that they are still
+  /// in a cache: `run_part` is called for whole rows, all of them once, instead of `run`.
+  virtual std::int64_t part() const { return 0; }
+  virtual void run_part(const KernelCall& call, Range range) const noexcept {
+    (void)call;
+    (void)range;
+  }
+  /// Multiples of elements of input 0 in which the kernel asks for it by `call.run_before`, each element by one worker
+  /// before that worker reads it; and of output 0, which it hands on by `call.run_after`. 0: it does not.
+  virtual std::int64_t takes_before() const { return 0; }
+  virtual std::int64_t takes_after() const { return 0; }
   virtual void run(const KernelCall& call, const Worker& worker) const noexcept = 0;
 };
+
+void KernelCall::run_before(Range range) const noexcept {
+  for (const Joined& joined : before) joined.kernel->run_part(*joined.call, range);
+}
+void KernelCall::run_after(Range range) const noexcept {
+  for (const Joined& joined : after) joined.kernel->run_part(*joined.call, range);
+}
+
+void KernelCall::run_all_before(const Worker& worker) const noexcept {
+  for (const Joined& joined : before) {
+    joined.kernel->run(*joined.call, worker);
+    worker.barrier();
+  }
+}
+void KernelCall::run_all_after(const Worker& worker) const noexcept {
+  for (const Joined& joined : after) {
+    worker.barrier();
+    joined.kernel->run(*joined.call, worker);
+  }
+}
 
 /// A value as a plugin sees it when it claims and compiles: dims are maxima where `sym` is not 0.
 struct ValueView {

@@ -75,6 +75,8 @@ struct SegmentNode {
   std::uint64_t scratch_offset = 0, scratch_bytes = 0;
   std::uint64_t weight_bytes = 0; // read once per run; 0: unknown, how much the op reads depends on its inputs
   bool barrier_before = false;
+  bool joined = false;                 // runs as part of a neighbour
+  std::uint32_t before = 0, after = 0; // neighbours that have joined this node
 };
 
 /// A symbol that some operand uses, with the largest value that fits all of them.
@@ -90,6 +92,7 @@ public:
     read_values(graph);
     for (std::uint32_t i = 0; i < graph.n_nodes; ++i)
       add_node(graph, strided(graph.nodes, graph.node_stride, i), catalogue);
+    join_rows();
     share_memory();
     place(assign_phases());
   }
@@ -193,6 +196,69 @@ private:
     return std::span(operands_).subspan(node.first_operand + node.n_in, node.n_out);
   }
 
+  bool is_temporary(std::uint32_t id) const { return id != SCF_NONE && values_[id].role == SCF_ROLE_TEMP; }
+  bool reads(std::size_t node, std::uint32_t id) const {
+    const auto in = inputs(nodes_[node]);
+    return std::find(in.begin(), in.end(), id) != in.end();
+  }
+  /// Whether node n makes rows of `grain` elements or divisors of it, and may be run at another place of the program.
+  bool can_join(std::size_t n, std::int64_t grain, bool inputs_anywhere) const {
+    const SegmentNode& node = nodes_[n];
+    const std::int64_t part = node.kernel->part();
+    const auto in = inputs(node);
+    if (part <= 0 || grain % part != 0 || node.joined || node.before + node.after != 0 || node.scratch_bytes != 0 ||
+        node.n_out != 1 || !is_temporary(outputs(node)[0]) || std::count(in.begin(), in.end(), in[0]) != 1)
+      return false;
+    return std::all_of(in.begin() + 1, in.end(), [&](std::uint32_t id) {
+      if (id == SCF_NONE) return true;
+      const std::uint32_t role = values_[id].role;
+      return role == SCF_ROLE_INPUT || role == SCF_ROLE_WEIGHT || (inputs_anywhere && role == SCF_ROLE_TEMP);
+    });
+  }
+
+  /// Kernels that work row by row join the one that takes rows from them or gives them some; they become neighbours.
+  void join_rows() {
+    for (std::size_t n = 0; n < nodes_.size(); ++n) {
+      if (const std::int64_t grain = nodes_[n].kernel->takes_before(); grain > 0 && !nodes_[n].joined)
+        while (join_producer(n, n - nodes_[n].before, grain)) {
+        }
+      if (const std::int64_t grain = nodes_[n].kernel->takes_after(); grain > 0 && !nodes_[n].joined)
+        while (join_reader(n, n + nodes_[n].after, grain)) {
+        }
+    }
+  }
+  /// What makes input 0 of `head`, the first of node n's neighbours or n itself.
+  bool join_producer(std::size_t n, std::size_t head, std::int64_t grain) {
+    const auto in = inputs(nodes_[head]);
+    if (in.empty() || !is_temporary(in[0]) || std::count(in.begin(), in.end(), in[0]) != 1) return false;
+    const std::uint32_t id = in[0];
+    std::size_t p = head;
+    while (p > 0 && (outputs(nodes_[p - 1]).empty() || outputs(nodes_[p - 1])[0] != id)) --p;
+    if (p == 0 || !can_join(p - 1, grain, true)) return false;
+    --p;
+    for (std::size_t i = p + 1; i <= n; ++i)
+      if (i != head && reads(i, id)) return false;
+    std::rotate(nodes_.begin() + static_cast<std::ptrdiff_t>(p), nodes_.begin() + static_cast<std::ptrdiff_t>(p) + 1,
+                nodes_.begin() + static_cast<std::ptrdiff_t>(head));
+    nodes_[head - 1].joined = true;
+    ++nodes_[n].before;
+    return true;
+  }
+  /// What first reads output 0 of `tail`, the last of node n's neighbours or n itself.
+  bool join_reader(std::size_t n, std::size_t tail, std::int64_t grain) {
+    const auto out = outputs(nodes_[tail]);
+    if (out.empty() || !is_temporary(out[0])) return false;
+    const std::uint32_t id = out[0];
+    std::size_t c = tail + 1;
+    while (c < nodes_.size() && !reads(c, id)) ++c;
+    if (c == nodes_.size() || inputs(nodes_[c])[0] != id || !can_join(c, grain, false)) return false;
+    std::rotate(nodes_.begin() + static_cast<std::ptrdiff_t>(tail) + 1, nodes_.begin() + static_cast<std::ptrdiff_t>(c),
+                nodes_.begin() + static_cast<std::ptrdiff_t>(c) + 1);
+    nodes_[tail + 1].joined = true;
+    ++nodes_[n].after;
+    return true;
+  }
+
   /// Results that take the memory of an input: the kernel can, and no later node reads the input.
   void share_memory() {
     std::vector<std::size_t> first(values_.size(), nodes_.size()), last(values_.size(), 0);
@@ -216,29 +282,42 @@ private:
   }
 
   /// The phase of each node. A node opens a new phase when it touches what its phase has written or writes what its
-  /// phase has read; nodes of one phase run without a barrier between them.
+  /// phase has read; nodes of one phase run without a barrier between them. Joined nodes count as one.
   std::vector<std::uint32_t> assign_phases() {
     constexpr std::uint32_t never = ~std::uint32_t{0};
     std::vector<std::uint32_t> read(values_.size(), never), written(values_.size(), never);
     std::vector<std::uint32_t> phases;
     std::uint32_t phase = 0;
-    for (SegmentNode& node : nodes_) {
-      const auto conflict = [&](std::uint32_t id) { return id != SCF_NONE && written[memory_[id]] == phase; };
-      const auto overwrites = [&](std::uint32_t id) {
-        return id != SCF_NONE && (written[memory_[id]] == phase || read[memory_[id]] == phase);
+    for (std::size_t n = 0; n < nodes_.size();) {
+      std::size_t driver = n; // with what has joined it
+      while (nodes_[driver].joined) ++driver;
+      const std::size_t end = driver + nodes_[driver].after + 1;
+      const auto made_here = [&](std::uint32_t id, std::size_t before) {
+        for (std::size_t i = n; i < before; ++i) {
+          const auto out = outputs(nodes_[i]);
+          if (std::find(out.begin(), out.end(), id) != out.end()) return true;
+        }
+        return false;
       };
-      const auto in = inputs(node), out = outputs(node);
-      node.barrier_before = std::any_of(in.begin(), in.end(), conflict) || //
-                            std::any_of(out.begin(), out.end(), overwrites);
-      if (node.barrier_before) {
+      bool barrier = false;
+      for (std::size_t i = n; i < end; ++i) {
+        for (const std::uint32_t id : inputs(nodes_[i]))
+          barrier |= id != SCF_NONE && written[memory_[id]] == phase && !made_here(id, i);
+        for (const std::uint32_t id : outputs(nodes_[i]))
+          barrier |= id != SCF_NONE && (written[memory_[id]] == phase || read[memory_[id]] == phase);
+      }
+      nodes_[driver].barrier_before = barrier;
+      if (barrier) {
         ++phase;
         ++barriers_;
       }
-      for (const std::uint32_t id : in)
-        if (id != SCF_NONE) read[memory_[id]] = phase;
-      for (const std::uint32_t id : out)
-        if (id != SCF_NONE) written[memory_[id]] = phase;
-      phases.push_back(phase);
+      for (; n < end; ++n) {
+        for (const std::uint32_t id : inputs(nodes_[n]))
+          if (id != SCF_NONE) read[memory_[id]] = phase;
+        for (const std::uint32_t id : outputs(nodes_[n]))
+          if (id != SCF_NONE) written[memory_[id]] = phase;
+        phases.push_back(phase);
+      }
     }
     return phases;
   }

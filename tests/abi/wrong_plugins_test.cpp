@@ -67,14 +67,12 @@ TEST_F(WrongPlugins, MinimalOneLoads) {
 }
 
 TEST_F(WrongPlugins, BuiltAgainstAFrozenHeaderLoads) {
-  const Verdict v = verdict(wrong("minimal_0_9"));
+  const Verdict v = verdict(wrong("frozen_1_0"));
   EXPECT_EQ(v.status, VerdictStatus::loaded) << v.reason;
 }
 
-TEST_F(WrongPlugins, NewerAbi) {
-  EXPECT_VERDICT(wrong("newer_abi"), abi_mismatch, "ABI 0.10, this program serves 0.9");
-}
-TEST_F(WrongPlugins, OlderAbi) { EXPECT_VERDICT(wrong("older_abi"), abi_mismatch, "ABI 0.8, this program serves 0.9"); }
+TEST_F(WrongPlugins, NewerAbi) { EXPECT_VERDICT(wrong("newer_abi"), abi_mismatch, "ABI 1.1, this program serves 1.0"); }
+TEST_F(WrongPlugins, OlderAbi) { EXPECT_VERDICT(wrong("older_abi"), abi_mismatch, "ABI 0.9, this program serves 1.0"); }
 TEST_F(WrongPlugins, MissingEntry) { EXPECT_VERDICT(wrong("no_submit"), abi_mismatch, "queue.submit"); }
 TEST_F(WrongPlugins, MissingTable) { EXPECT_VERDICT(wrong("no_queue"), abi_mismatch, "no table 'queue'"); }
 TEST_F(WrongPlugins, NoAnswer) { EXPECT_VERDICT(wrong("no_answer"), abi_mismatch, "returns no description"); }
@@ -111,7 +109,7 @@ TEST_F(WrongPlugins, EmptyFileAndTruncatedLibrary) {
 }
 
 TEST_F(WrongPlugins, ManifestOfMissingLibrary) {
-  write("gone.scplugin.json", R"({"name": "gone", "library": "scf_gone.so", "abi": {"min": 9, "max": 9}})");
+  write("gone.scplugin.json", R"({"name": "gone", "library": "scf_gone.so", "abi": {"min": 10, "max": 10}})");
   EXPECT_VERDICT(dir_ / "gone.scplugin.json", missing_library, "scf_gone.so");
 }
 
@@ -124,13 +122,13 @@ TEST_F(WrongPlugins, BadManifests) {
   const std::vector<std::pair<std::string, std::string>> cases{
       {"{", "not a JSON object"},
       {"[]", "not a JSON object"},
-      {R"({"library": "x.so", "abi": {"min": 9, "max": 9}})", "\"name\""},
-      {R"({"name": "x", "library": 3, "abi": {"min": 9, "max": 9}})", "\"library\""},
-      {R"({"name": "x", "library": "/etc/x.so", "abi": {"min": 9, "max": 9}})", "relative"},
+      {R"({"library": "x.so", "abi": {"min": 10, "max": 10}})", "\"name\""},
+      {R"({"name": "x", "library": 3, "abi": {"min": 10, "max": 10}})", "\"library\""},
+      {R"({"name": "x", "library": "/etc/x.so", "abi": {"min": 10, "max": 10}})", "relative"},
       {R"({"name": "x", "library": "x.so", "abi": 9})", "\"abi\""},
-      {R"({"name": "x", "library": "x.so", "abi": {"min": -1, "max": 9}})", "\"abi.min\""},
-      {R"({"name": "x", "library": "x.so", "abi": {"min": 9, "max": 9}, "needs": "a"})", "\"needs\""},
-      {R"({"name": "x", "library": "x.so", "abi": {"min": 9, "max": 9}, "priority": "high"})", "\"priority\""},
+      {R"({"name": "x", "library": "x.so", "abi": {"min": -1, "max": 10}})", "\"abi.min\""},
+      {R"({"name": "x", "library": "x.so", "abi": {"min": 10, "max": 10}, "needs": "a"})", "\"needs\""},
+      {R"({"name": "x", "library": "x.so", "abi": {"min": 10, "max": 10}, "priority": "high"})", "\"priority\""},
   };
   for (const auto& [text, words] : cases) {
     write("bad.scplugin.json", text);
@@ -161,7 +159,7 @@ TEST_F(WrongPlugins, OneFileReachedTwiceIsOneCandidate) {
 
 TEST_F(WrongPlugins, LibraryWithItsManifestIsOneCandidate) {
   fs::copy_file(wrong("minimal"), dir_ / "m.so");
-  write("m.scplugin.json", R"({"name": "minimal", "library": "m.so", "abi": {"min": 9, "max": 9}, "priority": 5})");
+  write("m.scplugin.json", R"({"name": "minimal", "library": "m.so", "abi": {"min": 10, "max": 10}, "priority": 5})");
   const PluginSet set = load({dir_.string()});
   ASSERT_EQ(set.verdicts().size(), 1u);
   EXPECT_EQ(set.verdicts()[0].path, (dir_ / "m.scplugin.json").string());

@@ -293,12 +293,18 @@ template <class Fmt> void gemm_act(const GemmArgs& a) {
 }
 
 template <class Fmt> void gemm_many(const GemmArgs& a) { PanelProduct<void>::multiply(Fmt::dtype, a); }
+template <class Fmt> void pack(const PackArgs& a) { PanelProduct<void>::pack(Fmt::dtype, a); }
 
 template <class Plain> constexpr Format plain_format() {
-  return {Plain::dtype,      decode_plain<Plain>,
-          gemm_plain<Plain>, gemm_squares<decode_plain<Plain>, 1, Plain::bytes>,
-          Act::none,         nullptr,
-          Act::none,         nullptr};
+  return {Plain::dtype,
+          decode_plain<Plain>,
+          gemm_plain<Plain>,
+          gemm_squares<decode_plain<Plain>, 1, Plain::bytes>,
+          Act::none,
+          nullptr,
+          Act::none,
+          nullptr,
+          nullptr};
 }
 template <class Blocks> constexpr Format block_format() {
   return {Blocks::dtype,
@@ -308,7 +314,8 @@ template <class Blocks> constexpr Format block_format() {
           Blocks::act,
           gemm_act<Blocks>,
           PanelProduct<void>::exists ? Act::q8_k : Blocks::act,
-          PanelProduct<void>::exists ? gemm_many<Blocks> : gemm_act<Blocks>};
+          PanelProduct<void>::exists ? gemm_many<Blocks> : gemm_act<Blocks>,
+          PanelProduct<void>::exists ? pack<Blocks> : nullptr};
 }
 
 } // namespace

@@ -16,6 +16,7 @@ template <DType> struct OwnProduct {
 template <class> struct PanelProduct {
   static constexpr bool exists = false;
   static void multiply(DType, const GemmArgs&) {}
+  static void pack(DType, const PackArgs&) {}
   static std::uint64_t scratch(std::int64_t) { return 0; }
 };
 

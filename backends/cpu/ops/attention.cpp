@@ -174,10 +174,12 @@ public:
 class AttentionMixed final : public OpKernel {
 public:
   AttentionMixed(const Isa& isa, const NodeView& node)
-      : OpKernel(isa), view_(node), scale_(static_cast<float>(node.attr_float("scale", 1.0))),
-        scratch_(isa.attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), node.in(0).cols())) {}
+      : OpKernel(isa), view_(node), scale_(static_cast<float>(node.attr_float("scale", 1.0))), dim_(node.in(0).cols()),
+        scratch_(isa.attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), dim_)) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return scratch_ * workers; }
   bool in_place() const override { return true; }
+  std::int64_t takes_before() const override { return dim_; } // heads of a token
+  std::int64_t takes_after() const override { return dim_; }
   std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &q = call.input(0), &k = call.input(1);
@@ -191,9 +193,12 @@ public:
       const std::int64_t t = batch.tokens - 1 - i / groups; // late tokens see more rows
       const Range h = part_of(heads, 1, i % groups, groups);
       const View::Rows rows = view_.of(t, batch, k, ring, optional(call, 3), optional(call, 4));
+      const Range mine{(t * heads + h.begin) * dim, (t * heads + h.end) * dim};
+      call.run_before(mine);
       isa_.attend({q.f32() + (t * heads + h.begin) * dim, call.input(5).f32() + h.begin,
                    call.output(0).f32() + (t * heads + h.begin) * dim, h.end - h.begin, dim, scale_, rows.segment,
                    rows.n, call.scratch.data() + scratch_ * worker.index(), ring.half()});
+      call.run_after(mine);
     });
     worker.barrier(); // the ring is read until here
     write_ring(isa_, k, ring, batch, worker);
@@ -202,6 +207,7 @@ public:
 private:
   View view_;
   float scale_;
+  std::int64_t dim_;
   std::uint64_t scratch_; // bytes of a worker
 };
 

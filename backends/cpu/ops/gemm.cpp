@@ -1,5 +1,7 @@
 #include "gemm.hpp"
 
+#include <utility>
+
 namespace seacliff::cpu {
 
 Gemm::Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8)
@@ -8,13 +10,21 @@ Gemm::Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8)
 
 void Gemm::run(GemmArgs args, const Activations& x) const {
   if (args.rows <= 0 || args.tokens <= 0) return;
+  if (args.w2 != nullptr && (pack() == nullptr || args.tokens <= k_few_tokens)) {
+    GemmArgs second = args;
+    second.w = std::exchange(args.w2, nullptr);
+    second.y = args.y2;
+    second.w2 = nullptr;
+    run(second, x);
+  }
   args.w_stride = row_bytes_;
   if (args.k == 0) args.k = k_;
   args.x = x.data;
   args.x_stride = x.stride;
   args.scratch = x.scratch;
+  args.packed = x.packed;
   if (act_ == Act::none) return format_->gemm(args);
-  (args.tokens > k_few_tokens || x.act != act_ ? format_->gemm_many : format_->gemm_act)(args);
+  (args.tokens > k_few_tokens || x.packed || x.act != act_ ? format_->gemm_many : format_->gemm_act)(args);
 }
 
 void Gemm::run_squares(GemmArgs args) const {
@@ -31,7 +41,8 @@ void Gemm::multiply(const sdk::Tensor& w, std::int64_t first_row, const Activati
   args.y = y + part.tokens.begin * y_stride + part.rows.begin;
   args.y_stride = y_stride;
   Activations from = x;
-  from.data += static_cast<std::uint64_t>(part.tokens.begin) * x.stride;
+  from.data += x.packed ? static_cast<std::uint64_t>(part.tokens.begin / k_packed_tokens) * k_packed_bytes
+                        : static_cast<std::uint64_t>(part.tokens.begin) * x.stride;
   run(args, from);
 }
 
@@ -56,6 +67,41 @@ Activations Quantiser::prepare(const float* x, std::int64_t rows, std::int64_t t
     isa_.quantise(act, x + r * k_, 0, k_, k_, scratch + static_cast<std::uint64_t>(r) * row_);
   if (!alone) worker.barrier();
   return {scratch, row_, act, own};
+}
+
+std::uint64_t Quantiser::packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const {
+  const std::int64_t rows = max_tokens * groups;
+  if (pack_ == nullptr || max_tokens <= k_few_tokens) return bytes(rows, workers);
+  const std::uint64_t own = k_packed_tokens * row_ + own_bytes(rows);
+  return std::max(bytes(k_few_tokens * groups, workers), tile_bytes(max_tokens, groups) + own * workers);
+}
+
+Activations Quantiser::prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
+                                      const sdk::Worker& worker) const {
+  if (pack_ == nullptr || tokens <= k_few_tokens) return prepare(x, tokens * groups, tokens, scratch, worker);
+  const std::uint64_t group = tile_bytes(tokens, 1), own = k_packed_tokens * row_ + own_bytes(tokens * groups);
+  const std::int64_t tiles = (tokens + k_packed_tokens - 1) / k_packed_tokens;
+  const std::uint64_t chunk = static_cast<std::uint64_t>(tiles) * k_packed_bytes;
+  std::byte* rows = scratch + tile_bytes(tokens, groups) + own * worker.index();
+  const Range mine = worker.share(tiles * groups);
+  for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+    const std::int64_t tile = i / groups, g = i % groups, first = tile * k_packed_tokens;
+    const std::int64_t count = std::min(k_packed_tokens, tokens - first);
+    for (std::int64_t t = 0; t < count; ++t)
+      isa_.quantise(many_, x + ((first + t) * groups + g) * k_, 0, k_, k_, rows + static_cast<std::uint64_t>(t) * row_);
+    pack_({rows, row_, count, k_,
+           scratch + group * static_cast<std::uint64_t>(g) + static_cast<std::uint64_t>(tile) * k_packed_bytes, chunk});
+  }
+  worker.barrier();
+  return {scratch, chunk, many_, rows + k_packed_tokens * row_, group, true};
+}
+
+void Quantiser::pack(const Activations& rows, const std::int32_t* pick, std::int64_t count, const Activations& tiles,
+                     std::int64_t first) const {
+  for (std::int64_t t = 0; t < count; t += k_packed_tokens, ++first)
+    pack_({rows.data, rows.stride, std::min(k_packed_tokens, count - t), k_,
+           const_cast<std::byte*>(tiles.data) + static_cast<std::uint64_t>(first) * k_packed_bytes, tiles.stride,
+           pick + t});
 }
 
 } // namespace seacliff::cpu

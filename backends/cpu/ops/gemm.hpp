@@ -11,6 +11,8 @@ struct Activations {
   std::uint64_t stride = 0; // bytes
   Act act = Act::none;
   std::byte* scratch = nullptr; // this worker's, for Gemm
+  std::uint64_t group = 0;      // packed: bytes from one group of a token's rows to the next
+  bool packed = false;          // tiles as Format::pack makes them; `stride` from chunk to chunk
 };
 
 /// A matrix [n, k], or several of them one behind the other.
@@ -23,18 +25,22 @@ public:
   std::int64_t k() const { return k_; }
   /// How activations of so many tokens are wanted.
   Act act(std::int64_t tokens) const { return act_ == Act::none || tokens <= k_few_tokens ? act_ : format_->act_many; }
-  /// body(block) for this worker's part of the product of all rows with so many tokens: fixed for few tokens, which
-  /// memory bounds, else pieces by ticket.
+  /// body(block) for this worker's part of the product of all rows with so many tokens, in pieces by ticket: stretches
+  /// of rows for few tokens, which memory bounds, else near-squares.
   template <class Body>
   void each_part(const sdk::Worker& worker, std::int64_t tokens, sdk::Ticket& ticket, Body body) const {
-    if (tokens < k_many_tokens) return body(rectangle(worker, n_, tokens));
+    if (tokens < k_many_tokens) return each_stretch(worker, tokens, ticket, body);
     const std::int64_t workers = worker.count(), fit = n_ * tokens / (k_piece * workers);
     const Pieces pieces = squares(workers * std::clamp<std::int64_t>(fit, 1, k_pieces), n_, tokens);
     sdk::take_pieces(ticket, pieces.count(), [&](std::int64_t i) { body(pieces.piece(i)); });
   }
   bool same_acts(const Gemm& other) const {
-    return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1);
+    return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1) && pack() == other.pack();
   }
+  /// Whether another matrix can be w2 of this one's products.
+  bool pairs_with(const Gemm& other) const { return format_ == other.format_ && act_ == other.act_ && k_ == other.k_; }
+  /// nullptr where many tokens are not wanted in tiles.
+  void (*pack() const)(const PackArgs&) { return act_ == Act::none ? nullptr : format_->pack; }
 
   /// y[token][row] for a rectangle; y is [tokens, y_stride] with column 0 = row 0. `first_row` is that of the matrix in
   /// the weight.
@@ -46,9 +52,23 @@ public:
   void run(GemmArgs args, const Activations& x) const;
 
 private:
+  /// As many stretches for each worker, so that on quiet cores all get the same, and neighbours on one cost it a part.
+  template <class Body>
+  void each_stretch(const sdk::Worker& worker, std::int64_t tokens, sdk::Ticket& ticket, Body body) const {
+    const std::int64_t bytes = static_cast<std::int64_t>(row_bytes_) * n_, workers = worker.count();
+    const std::int64_t each = std::min({n_ / k_row_grain, bytes / k_stretch, k_stretches * workers}) / workers;
+    if (workers == 1 || each < k_few_stretches) return body(rectangle(worker, n_, tokens));
+    sdk::take_pieces(ticket, each * workers, [&](std::int64_t i) {
+      body(Block2{part_of(n_, k_row_grain, i, each * workers), {0, tokens}});
+    });
+  }
+
   static constexpr std::int64_t k_many_tokens = 64;
-  static constexpr std::int64_t k_pieces = 4;        // per worker, where they do not get
-  static constexpr std::int64_t k_piece = 128 * 128; // smaller than this
+  static constexpr std::int64_t k_stretches = 8;        // per worker, where they do not get
+  static constexpr std::int64_t k_stretch = 256 * 1024; // shorter than this, in bytes;
+  static constexpr std::int64_t k_few_stretches = 3;    // fewer are not worth it
+  static constexpr std::int64_t k_pieces = 4;           // per worker, where they do not get
+  static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this
   const Format* format_;
   Act act_;
   std::int64_t n_, k_;
@@ -61,13 +81,28 @@ private:
 class Quantiser {
 public:
   Quantiser(const Isa& isa, const Gemm& gemm)
-      : isa_(isa), few_(gemm.act(1)), many_(gemm.act(k_few_tokens + 1)), k_(gemm.k()),
+      : isa_(isa), few_(gemm.act(1)), many_(gemm.act(k_few_tokens + 1)), pack_(gemm.pack()), k_(gemm.k()),
         row_(std::max(act_layout(few_, k_).bytes, act_layout(many_, k_).bytes)) {}
 
   std::uint64_t bytes(std::int64_t max_rows, std::uint32_t workers) const;
   /// `scratch` as `bytes` says. `x`: rows of k f32, one behind the other; of so many tokens.
   Activations prepare(const float* x, std::int64_t rows, std::int64_t tokens, std::byte* scratch,
                       const sdk::Worker& worker) const;
+
+  /// The same for products of all tokens with one matrix, or with `groups` of them that take a row each of a token's:
+  /// many tokens are packed once for all workers.
+  std::uint64_t packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const;
+  Activations prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
+                             const sdk::Worker& worker) const;
+
+  /// Tiles of rows that have been filled: chosen ones, from tile `first` of as many as there is memory for.
+  bool packs() const { return pack_ != nullptr; }
+  std::uint64_t tiles_bytes(std::int64_t tiles) const { return tile_bytes(tiles * k_packed_tokens, 1); }
+  Activations tiles_at(std::byte* scratch, std::int64_t tiles, std::byte* own) const {
+    return {scratch, static_cast<std::uint64_t>(tiles) * k_packed_bytes, many_, own, 0, true};
+  }
+  void pack(const Activations& rows, const std::int32_t* pick, std::int64_t count, const Activations& tiles,
+            std::int64_t first) const;
 
   /// Whether rows of so many tokens are quantised, so that they can be filled part by part instead: into what `empty`
   /// gives, by any worker, parts of k that begin at multiples of 256. The caller sees to the barrier behind.
@@ -87,7 +122,12 @@ private:
     return few_ == Act::none ? isa_.gemm_scratch(rows) : isa_.many_scratch(rows);
   }
   const Isa& isa_;
+  std::uint64_t tile_bytes(std::int64_t tokens, std::int64_t groups) const {
+    const std::int64_t tiles = (tokens + k_packed_tokens - 1) / k_packed_tokens;
+    return static_cast<std::uint64_t>(tiles * groups * ((k_ + k_packed_k - 1) / k_packed_k)) * k_packed_bytes;
+  }
   Act few_, many_;
+  void (*pack_)(const PackArgs&);
   std::int64_t k_;
   std::uint64_t row_;
 };

@@ -127,20 +127,27 @@ public:
 
 class HcPost final : public OpKernel {
 public:
-  HcPost(const Isa& isa, const NodeView& node) : OpKernel(isa), few_(node.in(0).dim(1) <= k_streams) {}
+  HcPost(const Isa& isa, const NodeView& node)
+      : OpKernel(isa), few_(node.in(0).dim(1) <= k_streams), token_(node.in(0).dim(1) * node.in(0).dim(2)) {}
   bool in_place() const override { return few_; }
+  std::int64_t part() const override { return token_; }
+  void run_part(const KernelCall& call, Range range) const noexcept override {
+    for (std::int64_t t = range.begin / token_; t < range.end / token_; ++t) mix(call, t, {0, call.input(0).dim(2)});
+  }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
-    const Tensor &s = call.input(0), &y = call.input(1), &post = call.input(2), &comb = call.input(3);
-    const Streams streams{s.dim(1), s.dim(1), s.dim(2)};
-    const std::int64_t token = streams.n * streams.width;
-    each_cell(worker, s.dim(0), streams.width, k_cell, [&](std::int64_t t, Range cols) {
-      streams.mix(isa_, s.f32() + t * token, comb.f32() + t * streams.n * streams.n, y.f32_row(t),
-                  post.f32() + t * streams.n, call.output(0).f32() + t * token, cols);
-    });
+    const Tensor& s = call.input(0);
+    each_cell(worker, s.dim(0), s.dim(2), k_cell, [&](std::int64_t t, Range cols) { mix(call, t, cols); });
   }
 
 private:
+  void mix(const KernelCall& call, std::int64_t t, Range cols) const {
+    const Tensor &s = call.input(0), &y = call.input(1), &post = call.input(2), &comb = call.input(3);
+    const Streams streams{s.dim(1), s.dim(1), s.dim(2)};
+    streams.mix(isa_, s.f32() + t * token_, comb.f32() + t * streams.n * streams.n, y.f32_row(t),
+                post.f32() + t * streams.n, call.output(0).f32() + t * token_, cols);
+  }
   bool few_;
+  std::int64_t token_; // elements
 };
 
 /// fn . s * rms(s) for all tokens, the part that hc_pre and hc_head share. Few tokens: the length n·E is split over the
@@ -219,10 +226,12 @@ template <class Gates> class GatedMix : public OpKernel {
 public:
   GatedMix(const Isa& isa, const NodeView& node, Gates gates)
       : OpKernel(isa), product_(isa, node.in(1), static_cast<float>(node.attr_float("rms_eps", 1e-6))), gates_(gates),
-        max_tokens_(node.in(0).dim(0)) {}
+        max_tokens_(node.in(0).dim(0)), token_(node.in(0).dim(1) * node.in(0).dim(2)), width_(node.in(0).dim(2)) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return product_.scratch_bytes(max_tokens_, workers);
   }
+  std::int64_t takes_before() const override { return token_; }
+  std::int64_t takes_after() const override { return width_; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &s = call.input(0), &fn = call.input(1);
     const std::int64_t tokens = s.dim(0), n = s.dim(1), width = s.dim(2);
@@ -233,6 +242,7 @@ public:
       streams.mix(isa_, s.f32() + t * n * width, gate, nullptr, nullptr, call.output(0).f32_row(t), cols);
     };
     if (GateProduct::by_length(tokens, worker)) {
+      call.run_all_before(worker);
       auto* partial = reinterpret_cast<float*>(call.scratch.data());
       product_.accumulate(s, fn, partial, worker);
       worker.barrier();
@@ -241,20 +251,23 @@ public:
         product_.collect(partial, t, tokens, worker.count(), m);
         mix(m, t, cols, worker.index() == 0);
       }
+      call.run_all_after(worker);
       return;
     }
     const Range mine = worker.share(tokens);
     for (std::int64_t t = mine.begin; t < mine.end; t += k_batch) {
       const std::int64_t count = std::min(k_batch, mine.end - t);
+      call.run_before({t * token_, (t + count) * token_});
       product_.whole(s, t, count, fn, m);
       for (std::int64_t i = 0; i < count; ++i) mix(m + i * (product_.rows() + 1), t + i, {0, width}, true);
+      call.run_after({t * width_, (t + count) * width_});
     }
   }
 
 private:
   GateProduct product_;
   Gates gates_;
-  std::int64_t max_tokens_;
+  std::int64_t max_tokens_, token_, width_; // the others: elements of the streams of a token, of one stream
 };
 
 struct PreGates {

@@ -13,12 +13,14 @@ class Matmul final : public OpKernel {
 public:
   Matmul(const Isa& isa, const NodeView& node)
       : OpKernel(isa), gemm_(isa, node.in(1), act8(node)), quantiser_(isa, gemm_), max_rows_(node.in(0).rows()) {}
-  std::uint64_t scratch_bytes(std::uint32_t workers) const override { return quantiser_.bytes(max_rows_, workers); }
+  std::uint64_t scratch_bytes(std::uint32_t workers) const override {
+    return quantiser_.packed_bytes(max_rows_, 1, workers);
+  }
   std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor& x = call.input(0);
     const std::int64_t tokens = x.rows(), n = gemm_.n();
-    const Activations rows = quantiser_.prepare(x.f32(), tokens, tokens, call.scratch.data(), worker);
+    const Activations rows = quantiser_.prepare_packed(x.f32(), tokens, 1, call.scratch.data(), worker);
     gemm_.each_part(worker, tokens, call.tickets[0],
                     [&](const Block2& part) { gemm_.multiply(call.input(1), 0, rows, part, call.output(0).f32(), n); });
   }
@@ -36,11 +38,11 @@ public:
       : gemm_(isa, weight, quantised), quantiser_(isa, gemm_), groups_(groups) {}
   std::int64_t outputs() const { return gemm_.n(); } // of all groups
   std::uint64_t scratch_bytes(std::int64_t max_tokens, std::uint32_t workers) const {
-    return quantiser_.bytes(max_tokens * groups_, workers);
+    return quantiser_.packed_bytes(max_tokens, groups_, workers);
   }
   void run(const float* x, std::int64_t tokens, const Tensor& w, float* out, std::byte* scratch, const Worker& worker,
            sdk::Ticket& ticket) const {
-    const Activations all = quantiser_.prepare(x, tokens * groups_, tokens, scratch, worker);
+    const Activations all = quantiser_.prepare_packed(x, tokens, groups_, scratch, worker);
     gemm_.each_part(worker, tokens, ticket, [&](const Block2& part) { multiply(all, part, w, out); });
   }
 
@@ -49,8 +51,9 @@ private:
     const std::int64_t per_group = gemm_.n() / groups_;
     for (std::int64_t row = mine.rows.begin; row < mine.rows.end;) {
       const std::int64_t group = row / per_group, end = std::min(mine.rows.end, (group + 1) * per_group);
-      const Activations x_group{all.data + static_cast<std::uint64_t>(group) * all.stride,
-                                all.stride * static_cast<std::uint64_t>(groups_), all.act, all.scratch};
+      Activations x_group = all;
+      x_group.data += static_cast<std::uint64_t>(group) * (all.packed ? all.group : all.stride);
+      if (!all.packed) x_group.stride *= static_cast<std::uint64_t>(groups_);
       gemm_.multiply(w, 0, x_group, {{row, end}, mine.tokens}, out, gemm_.n());
       row = end;
     }
@@ -94,7 +97,7 @@ public:
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
     low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker, call.tickets[0]);
     worker.barrier();
-    const Activations rows = quantiser_.prepare(p.low, tokens, tokens, p.low_codes, worker);
+    const Activations rows = quantiser_.prepare_packed(p.low, tokens, 1, p.low_codes, worker);
     up_.each_part(worker, tokens, call.tickets[1], [&](const Block2& part) {
       up_.multiply(call.input(2), 0, rows, part, call.output(0).f32(), up_.n());
     });
@@ -111,7 +114,7 @@ private:
     Parts p{};
     p.low = carve.take<float>(static_cast<std::uint64_t>(tokens * low_.outputs()));
     p.x = carve.take<std::byte>(low_.scratch_bytes(tokens, workers));
-    p.low_codes = carve.take<std::byte>(quantiser_.bytes(tokens, workers));
+    p.low_codes = carve.take<std::byte>(quantiser_.packed_bytes(tokens, 1, workers));
     p.bytes = carve.used();
     return p;
   }
@@ -164,8 +167,8 @@ public:
     const std::int64_t tokens = call.input(0).dim(0), f = gate_.n();
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
     const float* x = call.input(0).f32();
-    const Activations xg = x_gate_.prepare(x, tokens, tokens, p.x_gate, worker);
-    const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
+    const Activations xg = x_gate_.prepare_packed(x, tokens, 1, p.x_gate, worker);
+    const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare_packed(x, tokens, 1, p.x_up, worker);
     gate_.each_part(worker, tokens, call.tickets[0], [&](const Block2& part) {
       gate_.multiply(call.input(1), 0, xg, part, p.gate, f);
       up_.multiply(call.input(2), 0, xu, part, p.up, f);
@@ -175,7 +178,7 @@ public:
       }
     });
     worker.barrier();
-    const Activations mid = x_down_.prepare(p.gate, tokens, tokens, p.mid, worker);
+    const Activations mid = x_down_.prepare_packed(p.gate, tokens, 1, p.mid, worker);
     down_.each_part(worker, tokens, call.tickets[1], [&](const Block2& part) {
       down_.multiply(call.input(3), 0, mid, part, call.output(0).f32(), down_.n());
     });
@@ -192,9 +195,9 @@ private:
     Parts p{};
     p.gate = carve.take<float>(static_cast<std::uint64_t>(tokens * gate_.n()));
     p.up = carve.take<float>(static_cast<std::uint64_t>(tokens * up_.n()));
-    p.x_gate = carve.take<std::byte>(x_gate_.bytes(tokens, workers));
-    p.x_up = carve.take<std::byte>(x_up_.bytes(tokens, workers));
-    p.mid = carve.take<std::byte>(x_down_.bytes(tokens, workers));
+    p.x_gate = carve.take<std::byte>(x_gate_.packed_bytes(tokens, 1, workers));
+    p.x_up = carve.take<std::byte>(x_up_.packed_bytes(tokens, 1, workers));
+    p.mid = carve.take<std::byte>(x_down_.packed_bytes(tokens, 1, workers));
     p.bytes = carve.used();
     return p;
   }

@@ -15,7 +15,8 @@ constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at 
 constexpr std::int64_t k_grain = 32;            // rows of an expert that stay together
 constexpr std::int64_t k_part = 256;            // rows of gate and up that are quantised together
 constexpr std::int64_t k_own_floats = 1 << 16;  // of gate, and of up, that fit a second-level cache with what made them
-constexpr std::int64_t k_pieces = 6, k_few_pieces = 2; // that the work is cut into, per worker
+constexpr std::int64_t k_pieces = 6, k_few_pieces = 4; // that the work is cut into, per worker
+constexpr std::int64_t k_few_parts = 2;                // and the down product of few pairs
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
 struct Sorted {
@@ -34,8 +35,8 @@ public:
     return parts(nullptr, max_tokens_, workers).bytes;
   }
 
-  std::uint32_t tickets() const override { // of the gate and up products, then of each slab of the down product
-    return 1 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
+  std::uint32_t tickets() const override { // of the gate and up products, of packing, of each slab of the down product
+    return 2 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
   }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0), pairs = tokens * slots_;
@@ -49,12 +50,12 @@ public:
       const Activations mid = x_down_.empty(pairs, p.mid, worker);
       gate_and_up(inputs, worker, [&](std::int64_t e, Range rows) { expert_to_codes(inputs, e, rows, mid, worker); });
       worker.barrier();
-      down(call, sorted, mid, tokens, p, worker);
+      down(call, sorted, pack(call, sorted, mid, p, worker), tokens, p, worker);
     } else {
       gate_and_up(inputs, worker, [&](std::int64_t e, Range rows) { expert_to_floats(inputs, e, rows); });
       worker.barrier();
       const Activations mid = x_down_.prepare(p.gate, pairs, tokens, p.mid, worker);
-      down(call, sorted, mid, tokens, p, worker);
+      down(call, sorted, {mid, {}}, tokens, p, worker);
     }
   }
 
@@ -62,7 +63,7 @@ private:
   struct Parts {
     std::int32_t* sort;
     float *gate, *up, *slots;
-    std::byte *x_gate, *x_up, *mid;
+    std::byte *x_gate, *x_up, *mid, *mid_tiles;
     std::uint64_t bytes;
   };
 
@@ -105,9 +106,15 @@ private:
     p.x_gate = carve.take<std::byte>(x_gate_.bytes(tokens, workers));
     p.x_up = carve.take<std::byte>(x_up_.bytes(tokens, workers));
     p.mid = carve.take<std::byte>(x_down_.bytes(pairs, workers));
+    p.mid_tiles = carve.take<std::byte>(in_parts(tokens) && x_down_.packs() ? x_down_.tiles_bytes(tiles(pairs)) : 0);
     p.bytes = carve.used();
     return p;
   }
+
+  /// Tiles of 16 pairs of one expert: where those of an expert begin whose first pair is the so-manieth, and how many
+  /// there can be.
+  static std::int64_t first_tile(std::int64_t e, std::int64_t first_pair) { return first_pair / k_packed_tokens + e; }
+  std::int64_t tiles(std::int64_t pairs) const { return first_tile(experts_, pairs); }
 
   Sorted sort(const Tensor& ids, std::int64_t pairs, const Parts& p, const Worker& worker) const {
     const bool alone = few(pairs);
@@ -196,10 +203,16 @@ private:
     args.x_row = in.sorted.token + pairs.begin;
     args.y_row = y.rows;
     args.y_stride = y.stride;
+    const std::byte* up = in.call.input(4).row(e * up_.n() + rows.begin);
     args.w = in.call.input(3).row(e * gate_.n() + rows.begin);
     args.y = y.gate;
+    if (gate_.pairs_with(up_)) {
+      args.w2 = up;
+      args.y2 = y.up;
+      return gate_.run(args, in.gate);
+    }
     gate_.run(args, in.gate);
-    args.w = in.call.input(4).row(e * up_.n() + rows.begin);
+    args.w = up;
     args.y = y.up;
     up_.run(args, in.up);
   }
@@ -233,17 +246,39 @@ private:
     });
   }
 
+  /// What goes into the down product, by pair; and those of experts with many in tiles, for each slab takes them anew.
+  struct Middle {
+    Activations rows, tiles; // tiles: none where the product does not want them
+  };
+  Middle pack(const KernelCall& call, const Sorted& s, const Activations& rows, const Parts& p,
+              const Worker& worker) const {
+    if (!x_down_.packs()) return {rows, {}};
+    const Activations packed = x_down_.tiles_at(p.mid_tiles, tiles(max_tokens_ * slots_), rows.scratch);
+    sdk::take_pieces(call.tickets[1], experts_, [&](std::int64_t e) {
+      const std::int64_t count = s.begin[e + 1] - s.begin[e];
+      if (count > k_few_tokens) x_down_.pack(rows, s.pair + s.begin[e], count, packed, first_tile(e, s.begin[e]));
+    });
+    worker.barrier();
+    return {rows, packed};
+  }
+
   /// Rows of expert e's down product for all its pairs; slots are [pairs, stride], column 0 is row `first`.
-  void down_rows(const KernelCall& call, const Sorted& s, const Activations& mid, std::int64_t e, Range rows,
+  void down_rows(const KernelCall& call, const Sorted& s, const Middle& mid, std::int64_t e, Range rows,
                  std::int64_t first, float* slots, std::int64_t stride) const {
     GemmArgs args{};
     args.tokens = s.begin[e + 1] - s.begin[e];
     args.w = call.input(5).row(e * down_.n() + rows.begin);
     args.rows = rows.end - rows.begin;
-    args.x_row = args.y_row = s.pair + s.begin[e];
+    args.y_row = s.pair + s.begin[e];
     args.y = slots + rows.begin - first;
     args.y_stride = stride;
-    down_.run(args, mid);
+    if (mid.tiles.packed && args.tokens > k_few_tokens) {
+      Activations x = mid.tiles;
+      x.data += static_cast<std::uint64_t>(first_tile(e, s.begin[e])) * k_packed_bytes;
+      return down_.run(args, x);
+    }
+    args.x_row = args.y_row;
+    down_.run(args, mid.rows);
   }
   /// out[rows] of token t; pairs without an expert count as zero.
   void add_slots(const KernelCall& call, std::int64_t t, Range rows, const float* slots, std::int64_t stride) const {
@@ -255,19 +290,19 @@ private:
       if (valid(ids[k])) isa_.add(y, slots + (t * slots_ + k) * stride, y, n);
   }
 
-  void down(const KernelCall& call, const Sorted& s, const Activations& mid, std::int64_t tokens, const Parts& p,
+  void down(const KernelCall& call, const Sorted& s, const Middle& mid, std::int64_t tokens, const Parts& p,
             const Worker& worker) const {
     const std::int64_t n = down_.n();
     if (few(tokens * slots_)) { // each worker has rows of its own: no barrier
       constexpr std::int64_t step = k_few_rows;
       float* slots = p.slots + k_few_pairs * step * worker.index();
-      const Range mine = worker.share(n, k_row_grain);
-      for (std::int64_t row = mine.begin; row < mine.end; row += step) {
-        const Range rows{row, std::min(row + step, mine.end)};
+      const std::int64_t parts = std::max((n + step - 1) / step, worker.count() * k_few_parts);
+      sdk::take_pieces(call.tickets[1], parts, [&](std::int64_t i) {
+        const Range rows = part_of(n, k_row_grain, i, parts);
         for (std::int64_t e = 0; e < experts_; ++e)
-          if (s.begin[e + 1] > s.begin[e]) down_rows(call, s, mid, e, rows, row, slots, step);
+          if (s.begin[e + 1] > s.begin[e]) down_rows(call, s, mid, e, rows, rows.begin, slots, step);
         for (std::int64_t t = 0; t < tokens; ++t) add_slots(call, t, rows, slots, step);
-      }
+      });
       return;
     }
     // Slots of one slab are added while the next one is computed.
@@ -278,7 +313,7 @@ private:
       for (std::int64_t t = mine.begin; t < mine.end; ++t)
         add_slots(call, t, {row, std::min(row + step, n)}, slots_of(row), step);
     };
-    sdk::Ticket* ticket = call.tickets;
+    sdk::Ticket* ticket = call.tickets + 1;
     for (std::int64_t row = 0; row < n; row += step) {
       if (row > 0) add(row - step);
       share_rows(s, {std::min(step, n - row), k_grain}, worker, *++ticket, [&](std::int64_t e, Range rows) {

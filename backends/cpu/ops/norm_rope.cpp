@@ -9,32 +9,47 @@ namespace {
 
 class RmsNorm final : public OpKernel {
 public:
-  RmsNorm(const Isa& isa, const NodeView& node) : OpKernel(isa), eps_(static_cast<float>(node.attr_float("eps"))) {}
+  RmsNorm(const Isa& isa, const NodeView& node)
+      : OpKernel(isa), eps_(static_cast<float>(node.attr_float("eps"))), row_(node.out(0).cols()) {}
   bool in_place() const override { return true; }
+  std::int64_t part() const override { return row_; }
+  void run_part(const KernelCall& call, Range range) const noexcept override {
+    rows(call, {range.begin / row_, range.end / row_});
+  }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
-    // The rows are those of the output: `heads` and `flatten` only name the same elements anew.
-    const Tensor& out = call.output(0);
-    const float* weights = call.in.size() > 1 && call.input(1) ? call.input(1).f32() : nullptr;
-    const std::int64_t n = out.cols();
-    const Range mine = worker.share(out.rows());
-    for (std::int64_t r = mine.begin; r < mine.end; ++r)
-      rms_norm_row(isa_, call.input(0).f32() + r * n, weights, eps_, out.f32_row(r), n);
+    rows(call, worker.share(call.output(0).rows()));
   }
 
 private:
+  /// The rows are those of the output: `heads` and `flatten` only name the same elements anew.
+  void rows(const KernelCall& call, Range mine) const {
+    const float* weights = call.in.size() > 1 && call.input(1) ? call.input(1).f32() : nullptr;
+    for (std::int64_t r = mine.begin; r < mine.end; ++r)
+      rms_norm_row(isa_, call.input(0).f32() + r * row_, weights, eps_, call.output(0).f32_row(r), row_);
+  }
+
   float eps_;
+  std::int64_t row_;
 };
 
 class RopeTail final : public OpKernel {
 public:
-  RopeTail(const Isa& isa, const NodeView& node) : OpKernel(isa), rotary_(node) {}
+  RopeTail(const Isa& isa, const NodeView& node) : OpKernel(isa), rotary_(node), row_(node.out(0).cols()) {}
   bool in_place() const override { return true; }
+  std::int64_t part() const override { return row_; }
+  void run_part(const KernelCall& call, Range range) const noexcept override {
+    rows(call, {range.begin / row_, range.end / row_});
+  }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
+    rows(call, worker.share(call.output(0).rows()));
+  }
+
+private:
+  void rows(const KernelCall& call, Range mine) const {
     const Tensor& out = call.output(0);
     const std::int32_t* pos = call.input(1).i32();
-    const std::int64_t n = out.cols(), tokens = call.input(1).elems();
+    const std::int64_t n = row_, tokens = call.input(1).elems();
     const std::int64_t per_token = out.rows() / std::max<std::int64_t>(tokens, 1);
-    const Range mine = worker.share(out.rows());
     Rotary::Turn turn;
     for (std::int64_t r = mine.begin; r < mine.end; ++r) {
       if (r == mine.begin || r % per_token == 0) rotary_.angles(pos[r / per_token], turn);
@@ -43,8 +58,8 @@ public:
     }
   }
 
-private:
   Rotary rotary_;
+  std::int64_t row_;
 };
 
 template <RoundTrip::Kind KIND> class Rounding final : public OpKernel {

@@ -16,7 +16,8 @@ bool is_half(const sdk::ValueView& state) { return state && state.dtype() == DTy
 /// The operands and sizes that seen.glsl begins with; inputs k, window, cache?, sel? stand from `first` on.
 struct SeenRows {
   std::vector<Use> at;
-  std::vector<std::uint32_t> n, halves;
+  std::vector<Word> n;
+  std::vector<std::uint32_t> halves;
   std::uint64_t most = 0; // rows that one token may see
 };
 
@@ -71,7 +72,7 @@ void emit_gather_kv(Emitter& e) {
 }
 
 /// attn_scores, softmax_sink, attn_mix: a workgroup has one head of one token.
-void emit_dense(Emitter& e, std::string_view shader, std::vector<std::uint32_t> words, std::uint32_t heads) {
+void emit_dense(Emitter& e, std::string_view shader, std::vector<Word> words, std::uint32_t heads) {
   Dispatch d;
   d.shader = shader;
   d.constants = {128};
@@ -150,7 +151,7 @@ void emit_attend_few(Emitter& e, Place o, const sdk::NodeView* back) {
              {heads, Emitter::word(static_cast<float>(node.attr_float("scale"))), halves(turn.pairs, turn_back.pairs),
               halves(static_cast<std::uint32_t>(turn.shift), static_cast<std::uint32_t>(turn_back.shift)),
               Emitter::word(norm != nullptr ? static_cast<float>(norm->attr_float("eps")) : 0.0f)});
-  d.groups[0] = {fixed(groups)};
+  d.groups[0] = {fixed(groups + (alone ? 1 : 0))}; // alone: one more writes the window
   d.groups[1] = {fixed(parts)};
   d.groups[2] = {tokens};
   e.add(std::move(d));

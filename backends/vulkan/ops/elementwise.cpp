@@ -37,8 +37,7 @@ constexpr OpEntry k_ops[] = {
 
 } // namespace
 
-void emit_elements(Emitter& emitter, std::string_view shader, std::vector<Use> at, Count n,
-                   std::vector<std::uint32_t> words) {
+void emit_elements(Emitter& emitter, std::string_view shader, std::vector<Use> at, Count n, std::vector<Word> words) {
   constexpr std::uint32_t threads = 256, most_groups = 32768;
   Dispatch d;
   d.shader = shader;

@@ -63,14 +63,16 @@ void emit_hc_post(Emitter& e) {
 
 sdk::Claim claim_hc_split(const sdk::NodeView& node) { return few_streams(node.out(0).cols()); }
 
+/// m[T,J] to gates; `at` as hc_split.comp has it.
 void emit_split(Emitter& e, std::vector<Use> at, std::int64_t streams, Count tokens) {
+  constexpr std::uint32_t threads = 32;
   Dispatch d;
   d.shader = "hc_split";
-  d.constants = {64};
+  d.constants = {threads, u32(streams)};
   d.at = std::move(at);
-  d.n = {u32(streams), e.word(tokens), u32(e.node().attr_int("iters")),
+  d.n = {e.word(tokens), u32(e.node().attr_int("iters")),
          Emitter::word(static_cast<float>(e.node().attr_float("eps")))};
-  d.groups[0] = {tokens};
+  d.groups[0] = {tokens, threads};
   e.add(std::move(d));
 }
 
@@ -97,21 +99,23 @@ Place emit_dots(Emitter& e) {
   return sums;
 }
 
-/// Two launches: the products with fn, the gates and the streams mixed by them.
+/// Three launches: the products with fn, the streams mixed by their gates, the gates for hc_post.
 void emit_dots_and_mix(Emitter& e, bool head) {
   const sdk::ValueView s = e.node().in(0);
-  const Place sums = emit_dots(e);
+  const Count tokens = tokens_of(s);
+  const auto rows = static_cast<std::uint64_t>(e.node().in(1).rows());
+  const Place sums = emit_dots(e), numbers = head ? Place{} : e.floats(tokens * rows);
   Dispatch mix;
   mix.shader = "hc_mix";
-  mix.constants = {256, head};
-  mix.at = {reads(sums), reads(e.in(2)), reads(e.in(3)), reads(e.in(0)), writes(e.out(0))};
-  if (!head) mix.at.insert(mix.at.end(), {writes(e.out(1)), writes(e.out(2))});
-  mix.n = {u32(s.dim(1)), u32(s.cols()), head ? 0 : u32(e.node().attr_int("iters")),
-           Emitter::word(static_cast<float>(e.node().attr_float("eps"))),
+  mix.constants = {256, u32(s.dim(1)), head};
+  mix.at = {reads(sums), reads(e.in(2)), reads(e.in(3)), reads(e.in(0)), writes(e.out(0)), writes(numbers)};
+  mix.n = {u32(s.cols()), Emitter::word(static_cast<float>(e.node().attr_float("eps"))),
            Emitter::word(static_cast<float>(e.node().attr_float("rms_eps")))};
-  mix.groups[0] = {fixed(head ? 1 : 2)};
-  mix.groups[1] = {tokens_of(s)};
+  mix.groups[0] = {tokens};
   e.add(std::move(mix));
+  if (!head)
+    emit_split(e, {reads(numbers), reads(e.in(2)), reads(e.in(3)), {}, writes(e.out(1)), writes(e.out(2))}, s.dim(1),
+               tokens);
 }
 
 /// For few tokens, with what `post` makes of the streams on the way; nullptr: they are there. Gates for hc_post are

@@ -46,8 +46,7 @@ void main() {
       const uint j = min(gl_SubgroupID + r * gl_NumSubgroups, k_rows - 1u);
       weights[r] = InVec4(floats(fn, uint64_t(j) * k + mine)).v;
     }
-  if (THREAD < STREAMS) bases[THREAD] = InFloats(more_at(8)).v[THREAD];
-  if (THREAD == 0) scale_of_gates = InFloats(more_at(9)).v[0];
+  const float base = InFloats(more_at(8)).v[min(THREAD, STREAMS - 1u)], scale = InFloats(more_at(9)).v[0];
   for (uint i = THREAD; i < each; i += THREADS) {
     float value = 0.0;
     if (begin + i < k) {
@@ -74,6 +73,8 @@ void main() {
     sum = subgroupAdd(sum);
     if (lane == 0) SharedFloats(sums).v[j * parts + part] = sum;
   }
+  if (THREAD < STREAMS) bases[THREAD] = base;
+  if (THREAD == 0) scale_of_gates = scale;
   if (!last_of(counter + t * 4u, parts)) return;
 
   // The streams are on their way while the sums are made.

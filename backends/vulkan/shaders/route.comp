@@ -18,7 +18,8 @@ const uint k_rows = 2, k_most_subgroups = 64, k_at_once = 2; // rows of w of a w
 shared float probs[k_most_choices];
 shared float sums[k_most_subgroups][TOKENS], squares[k_most_subgroups][TOKENS];
 
-void choose_experts(uint t) {
+/// `early`: this thread's first bias.
+void choose_experts(uint t, float early) {
   const uint n = number(0), k = number(1), entries = number(3);
   const uint64_t logits = floats(at(0), uint64_t(t) * n), bias = at(1);
   Ints ids = Ints(floats(at(4), uint64_t(t) * k));
@@ -26,7 +27,7 @@ void choose_experts(uint t) {
   for (uint i = THREAD; i < n; i += THREADS) {
     const float x = PRODUCT ? SharedFloats(logits).v[i] : InFloats(logits).v[i];
     probs[i] = FROM == 2 ? x : sqrt(softplus(x));
-    if (FROM == 0) offer(i, probs[i] + (bias != 0UL ? InFloats(bias).v[i] : 0.0));
+    if (FROM == 0) offer(i, probs[i] + (i == THREAD || bias == 0UL ? early : InFloats(bias).v[i]));
   }
   barrier();
   if (FROM == 0) {
@@ -96,13 +97,14 @@ void make_logits(uint first, uint tokens) {
 // at: logits[T,X], bias[X] or none, table[V,K], tokens[T], ids[T,K], weights[T,K]; with products x[T,E], w[X,E],
 // gain[E] or none, counters[T], grid.
 void main() {
+  const float early = FROM == 0 && at(1) != 0UL && THREAD < number(0) ? InFloats(at(1)).v[THREAD] : 0.0;
   if (!PRODUCT) {
-    choose_experts(gl_WorkGroupID.x);
+    choose_experts(gl_WorkGroupID.x, early);
     return;
   }
   const uint tokens = count(6), first = gl_WorkGroupID.y * TOKENS;
   const uint64_t counters = more_at(9);
   make_logits(first, tokens);
   if (!last_of(counters + gl_WorkGroupID.y * 4u, gl_NumWorkGroups.x)) return;
-  for (uint t = first; t < min(first + TOKENS, tokens); ++t) choose_experts(t);
+  for (uint t = first; t < min(first + TOKENS, tokens); ++t) choose_experts(t, early);
 }

@@ -195,6 +195,45 @@ void compare_many(const Isa& isa, const Format& format, const Shape& shape, std:
   EXPECT_EQ(got, solve(isa, format, p, true)) << what;
 }
 
+/// What comes packed, and a second matrix beside the first, gives what rows and two products give, bit for bit.
+void compare_packed(const Isa& isa, const Format& format, const Shape& shape, std::int64_t tokens,
+                    std::mt19937& random) {
+  const Problem p = make_problem(format.dtype, format.act_many, shape, tokens, Codes::ordinary, random);
+  const std::vector<float> want = solve(isa, format, p, true);
+  const std::int64_t tiles = (tokens + k_packed_tokens - 1) / k_packed_tokens;
+  const auto chunks = static_cast<std::uint64_t>((p.k + k_packed_k - 1) / k_packed_k);
+  const std::uint64_t chunk = static_cast<std::uint64_t>(tiles) * k_packed_bytes;
+  const std::unique_ptr<Line[]> packed(new Line[chunks * chunk / sizeof(Line)]);
+  auto* base = reinterpret_cast<std::byte*>(packed.get());
+  std::vector<std::int32_t> reversed;
+  for (std::int64_t t = tokens; t > 0; --t) reversed.push_back(static_cast<std::int32_t>(t - 1));
+  for (std::int64_t t = 0; t < tiles; ++t)
+    format.pack({p.x.data(), p.x_stride, std::min(k_packed_tokens, tokens - t * k_packed_tokens), p.k,
+                 base + static_cast<std::uint64_t>(t) * k_packed_bytes, chunk, reversed.data() + t * k_packed_tokens});
+  const std::unique_ptr<Line[]> scratch(new Line[isa.many_scratch(tokens) / sizeof(Line)]);
+  for (const bool from_tiles : {false, true}) {
+    std::vector<float> y(want.size(), -1.0f), second(want.size(), -1.0f);
+    GemmArgs args{};
+    args.w = args.w2 = p.w.data();
+    args.w_stride = p.w_stride;
+    args.rows = p.rows;
+    args.k = p.k;
+    args.packed = from_tiles;
+    args.x = from_tiles ? base : p.x.data();
+    args.x_stride = from_tiles ? chunk : p.x_stride;
+    args.x_row = from_tiles ? nullptr : reversed.data();
+    args.y_row = reversed.data();
+    args.tokens = tokens;
+    args.y = y.data();
+    args.y2 = second.data();
+    args.y_stride = p.y_stride;
+    args.scratch = reinterpret_cast<std::byte*>(scratch.get());
+    format.gemm_many(args);
+    EXPECT_EQ(y, want) << isa.name << " " << dtype_info(format.dtype).name << ", " << tokens << " tokens";
+    EXPECT_EQ(second, want) << isa.name << " " << dtype_info(format.dtype).name << ", " << tokens << " tokens";
+  }
+}
+
 /// Sets that this machine runs, and the model.
 std::vector<const Isa*> sets() {
   std::vector<const Isa*> found{&amx_model::isa};
@@ -206,6 +245,16 @@ template <class Body> void each_block_format(Body body) {
   for (const Isa* isa : sets())
     for (std::int64_t f = 0; f < isa->n_formats; ++f)
       if (isa->formats[f].act != Act::none) body(*isa, isa->formats[f]);
+}
+
+TEST(Products, OfTilesAreThoseOfRows) {
+  std::mt19937 random(23);
+  each_block_format([&](const Isa& isa, const Format& format) {
+    if (format.pack == nullptr) return;
+    for (const std::int64_t tokens : {9, 16, 50}) compare_packed(isa, format, {21, 5}, tokens, random);
+    const std::int64_t chunks = 1 + 2 * k_packed_k / static_cast<std::int64_t>(dtype_info(format.dtype).block_elems);
+    for (const std::int64_t tokens : {20, 200}) compare_packed(isa, format, {40, chunks}, tokens, random);
+  });
 }
 
 TEST(Products, OfFewTokensAreThoseOfScalar) {

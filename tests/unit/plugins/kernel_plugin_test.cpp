@@ -117,6 +117,67 @@ TEST_P(ToyTest, ResultsTakeTheMemoryOfWhatNobodyNeeds) {
   EXPECT_THAT(std::vector<float>(result, result + n), Each(3072.0f));
 }
 
+TEST_P(ToyTest, RowsAreMadeAndTakenWhereTheyAreNeeded) {
+  constexpr std::int64_t n = 1000;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {n}), one = builder_.value(SCF_ROLE_WEIGHT, {n});
+  const auto out = builder_.value(SCF_ROLE_OUTPUT, {n});
+  std::vector<std::uint32_t> v;
+  for (int i = 0; i < 6; ++i) v.push_back(builder_.value(SCF_ROLE_TEMP, {n}));
+  builder_.node("scale", {in}, {v[0]}, {{"factor", 2}});
+  builder_.node("part", {v[0], one}, {v[1]}, {{"factor", 3}}); // 3 * 2 x + 1
+  builder_.node("scale", {in}, {v[2]}, {{"factor", 100}});     // may lie between
+  builder_.node("part", {v[1], v[2]}, {v[3]}, {{"factor", 1}});
+  builder_.node("pieces", {v[3]}, {v[4]}, {{"grain", 20}});
+  builder_.node("part", {v[4], one}, {v[5]}, {{"factor", 10}});
+  builder_.node("add", {v[5], one}, {out});
+  const auto program = compile();
+  EXPECT_EQ(program->requirements().barriers, 2u); // in front of the pieces and behind them
+  bench_.give(in, n, 4);
+  bench_.give(one, n, 1);
+  const float* result = bench_.give(out, n);
+  const Exec exec = bench_.instantiate(program, {one});
+  for (int step = 0; step < 2; ++step) {
+    bench_.step(exec, {}, {in, out});
+    EXPECT_THAT(std::vector<float>(result, result + n), Each((25.0f + 400 + 1) * 10 + 1 + 1));
+  }
+}
+
+TEST_P(ToyTest, RowsThatOthersWantAreMadeForAll) {
+  constexpr std::int64_t n = 1000;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {n}), out = builder_.value(SCF_ROLE_OUTPUT, {n});
+  std::vector<std::uint32_t> v;
+  for (int i = 0; i < 5; ++i) v.push_back(builder_.value(SCF_ROLE_TEMP, {n}));
+  builder_.node("scale", {in}, {v[0]}, {{"factor", 2}});
+  builder_.node("part", {v[0]}, {v[1]}, {{"factor", 3}});
+  builder_.node("scale", {v[1]}, {v[2]}, {{"factor", 2}}); // wants what the pieces want, and comes first
+  builder_.node("pieces", {v[1]}, {v[3]}, {{"grain", 20}});
+  builder_.node("add", {v[2], v[3]}, {v[4]});
+  builder_.node("pieces", {v[4]}, {out}, {{"grain", 15}});
+  const auto program = compile();
+  EXPECT_EQ(program->requirements().barriers, 5u);
+  bench_.give(in, n, 4);
+  const float* result = bench_.give(out, n);
+  const Exec exec = bench_.instantiate(program, {});
+  bench_.step(exec, {}, {in, out});
+  EXPECT_THAT(std::vector<float>(result, result + n), Each(48.0f + 25 + 1));
+}
+
+TEST_P(ToyTest, OnlyWholeRowsAreJoined) {
+  constexpr std::int64_t n = 1000;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {n}), out = builder_.value(SCF_ROLE_OUTPUT, {n});
+  const auto a = builder_.value(SCF_ROLE_TEMP, {n}), b = builder_.value(SCF_ROLE_TEMP, {n});
+  builder_.node("part", {in}, {a}, {{"factor", 3}});
+  builder_.node("pieces", {a}, {b}, {{"grain", 25}}); // no multiple of ten
+  builder_.node("part", {b}, {out}, {{"factor", 2}}); // an output stays where it is
+  const auto program = compile();
+  EXPECT_EQ(program->requirements().barriers, 2u);
+  bench_.give(in, n, 4);
+  const float* result = bench_.give(out, n);
+  const Exec exec = bench_.instantiate(program, {});
+  bench_.step(exec, {}, {in, out});
+  EXPECT_THAT(std::vector<float>(result, result + n), Each(26.0f));
+}
+
 TEST_P(ToyTest, WhatIsNeededLaterIsNotOverwritten) {
   constexpr std::int64_t n = 1000;
   const auto in = builder_.value(SCF_ROLE_INPUT, {n}), out = builder_.value(SCF_ROLE_OUTPUT, {n});

@@ -12,7 +12,9 @@
 
 namespace seacliff::plugins {
 
-inline std::vector<std::string> toy_ops() { return {"add", "scale", "accumulate", "liar", "shy", "conv9d"}; }
+inline std::vector<std::string> toy_ops() {
+  return {"add", "scale", "part", "pieces", "accumulate", "liar", "shy", "conv9d"};
+}
 
 inline std::shared_ptr<Plugin> open_toy(std::shared_ptr<HostServices> host, const Options& options = {}) {
   const scf_plugin* plugin = nullptr;

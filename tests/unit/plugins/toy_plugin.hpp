@@ -1,4 +1,4 @@
-// A plugin of four kernels, linked into the test and called through the ABI like any other.
+// A plugin of some kernels, linked into the test and called through the ABI like any other.
 #pragma once
 
 #include <seacliff/sdk/kernel_plugin.hpp>
@@ -25,6 +25,40 @@ struct ToyScale final : sdk::Kernel {
     for (std::int64_t i = part.begin; i < part.end; ++i) call.output(0).f32()[i] = call.input(0).f32()[i] * factor;
   }
   float factor;
+};
+
+/// y = x * factor, plus a second input if there is one; ten elements can be made alone
+struct ToyPart final : sdk::Kernel {
+  explicit ToyPart(float f) : factor(f) {}
+  bool in_place() const override { return true; }
+  std::int64_t part() const override { return 10; }
+  void run_part(const sdk::KernelCall& call, sdk::Range range) const noexcept override {
+    for (std::int64_t i = range.begin; i < range.end; ++i)
+      call.output(0).f32()[i] = call.input(0).f32()[i] * factor + (call.in.size() > 1 ? call.input(1).f32()[i] : 0.0f);
+  }
+  void run(const sdk::KernelCall& call, const sdk::Worker& worker) const noexcept override {
+    run_part(call, worker.share(call.output(0).elems()));
+  }
+  float factor;
+};
+
+/// y = x + 1 by pieces of `grain` elements, as they come; with those who have joined
+struct ToyPieces final : sdk::Kernel {
+  explicit ToyPieces(std::int64_t g) : grain(g) {}
+  bool in_place() const override { return true; }
+  std::uint32_t tickets() const override { return 1; }
+  std::int64_t takes_before() const override { return grain; }
+  std::int64_t takes_after() const override { return grain; }
+  void run(const sdk::KernelCall& call, const sdk::Worker&) const noexcept override {
+    const std::int64_t n = call.output(0).elems();
+    sdk::take_pieces(call.tickets[0], (n + grain - 1) / grain, [&](std::int64_t piece) {
+      const sdk::Range mine{piece * grain, std::min(n, (piece + 1) * grain)};
+      call.run_before(mine);
+      for (std::int64_t i = mine.begin; i < mine.end; ++i) call.output(0).f32()[i] = call.input(0).f32()[i] + 1;
+      call.run_after(mine);
+    });
+  }
+  std::int64_t grain;
 };
 
 /// state[D] += sum over rows of x[T,D]; partial sums per worker in scratch, a barrier in between
@@ -60,6 +94,14 @@ inline constexpr sdk::KernelEntry k_toy_kernels[] = {
     {"scale", claim_f32,
      [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
        return std::make_unique<ToyScale>(static_cast<float>(n.attr_float("factor", 1.0)));
+     }},
+    {"part", claim_f32,
+     [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
+       return std::make_unique<ToyPart>(static_cast<float>(n.attr_float("factor", 1.0)));
+     }},
+    {"pieces", claim_f32,
+     [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
+       return std::make_unique<ToyPieces>(n.attr_int("grain", 20));
      }},
     {"accumulate", claim_f32,
      [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {

@@ -20,16 +20,26 @@ constexpr Eighths eighths() {
 }
 alignas(64) constexpr Eighths k_eighths = eighths();
 
-/// What makes 43 times the largest scale, 2 * s + 1, 127.
-struct Shares {
-  float of[16];
+/// What 8, 25 and 43 become in a sub-block of scale s where the largest of the block is t, as bytes: 43 times the
+/// largest, 2 * t + 1, is 127.
+struct Levels {
+  std::uint32_t of[16][16]; // [t][s]
 };
-constexpr Shares shares() {
-  Shares all{};
-  for (int s = 0; s < 16; ++s) all.of[s] = 127.0f / 43.0f / static_cast<float>(2 * s + 1);
+constexpr std::uint32_t nearest(float v) {
+  const auto whole = static_cast<std::uint32_t>(v);
+  const float rest = v - static_cast<float>(whole);
+  return whole + (rest > 0.5f || (rest == 0.5f && whole % 2 == 1) ? 1 : 0);
+}
+constexpr Levels levels() {
+  Levels all{};
+  for (int t = 0; t < 16; ++t)
+    for (int s = 0; s <= t; ++s) {
+      const float unit = static_cast<float>(2 * s + 1) * (127.0f / 43.0f / static_cast<float>(2 * t + 1));
+      all.of[t][s] = nearest(unit * 8.0f) | nearest(unit * 25.0f) << 8 | nearest(unit * 43.0f) << 16;
+    }
   return all;
 }
-alignas(64) constexpr Shares k_shares = shares();
+alignas(64) constexpr Levels k_levels = levels();
 
 } // namespace
 
@@ -70,13 +80,15 @@ private:
   SCF_INLINE void two(Panel& panel, int r, int u, const blocks::IQ2_XXS* block, std::uint32_t flip) {
     const GroupBits bits = group_bits<WHOLE>(block);
     // The largest scale of each block, everywhere in its half.
-    Z top = _mm512_max_epu32(bits.scales, _mm512_shuffle_epi32(bits.scales, _MM_PERM_BADC));
-    top = _mm512_max_epu32(top, _mm512_shuffle_epi32(top, _MM_PERM_CDAB));
+    Z top = _mm512_max_epu32(bits.scales, _mm512_rol_epi64(bits.scales, 32));
+    top = _mm512_max_epu32(top, _mm512_shuffle_epi32(top, _MM_PERM_BADC));
     top = _mm512_max_epu32(top, _mm512_permutex_epi64(top, 0x4e));
+    const auto row = [](__m128i at) { return load_z(k_levels.of[_mm_cvtsi128_si32(at)]); };
+    Z tables = _mm512_permutexvar_epi32(bits.scales, row(_mm512_castsi512_si128(top)));
+    if constexpr (WHOLE)
+      tables = _mm512_mask_permutexvar_epi32(tables, 0xff00, bits.scales, row(_mm512_extracti32x4_epi32(top, 2)));
     const F odd = _mm512_setr_ps(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31); // 2 * scale + 1
     const F largest = _mm512_permutexvar_ps(top, odd);
-    const F unit = _mm512_permutexvar_ps(bits.scales, odd) * _mm512_permutexvar_ps(top, load(k_shares.of));
-    const Z tables = levels(unit);
     const F scale = largest * bits.d * set1(0.125f * 43 / 127);
     panel.scale[u][r] = _mm512_cvtss_f32(scale);
     if constexpr (WHOLE) panel.scale[u + 1][r] = _mm_cvtss_f32(_mm512_extractf32x4_ps(scale, 2));
@@ -91,8 +103,10 @@ private:
       for (int i = 0; i < 4; ++i) {
         const Z index = masked_or(_mm512_srli_epi16(digits, static_cast<unsigned>(2 * i)), _mm512_set1_epi8(3), place);
         const Z level = _mm512_shuffle_epi8(tables, index);
-        const __mmask64 negative =
-            _mm512_test_epi8_mask(signs, _mm512_set1_epi8(static_cast<char>(1u << (4 * half + i))));
+        const int bit = 4 * half + i;
+        const __mmask64 negative = bit == 7
+                                       ? _mm512_movepi8_mask(signs)
+                                       : _mm512_test_epi8_mask(signs, _mm512_set1_epi8(static_cast<char>(1 << bit)));
         v[4 * half + i] = _mm512_mask_sub_epi8(level, negative, _mm512_setzero_si512(), level);
       }
     }
@@ -106,12 +120,6 @@ private:
       put(0, _mm512_castsi512_si256(out));
       if constexpr (WHOLE) put(1, _mm512_extracti64x4_epi64(out, 1));
     }
-  }
-  /// 8, 25 and 43 units as bytes of each lane.
-  SCF_INLINE Z levels(F unit) {
-    const Z a = _mm512_cvtps_epi32(unit * set1(8.0f)), b = _mm512_cvtps_epi32(unit * set1(25.0f));
-    const Z c = _mm512_cvtps_epi32(unit * set1(43.0f));
-    return _mm512_ternarylogic_epi32(a, _mm512_slli_epi32(b, 8), _mm512_slli_epi32(c, 16), 0xfe);
   }
 };
 

@@ -23,6 +23,20 @@ SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row,
   }
 }
 
+/// A chunk of k of the tokens from `first`, of those before `end`.
+template <class Fmt>
+void pack_chunk(TokenTile& out, const GemmArgs& a, std::int64_t first, std::int64_t end, std::int64_t begin) {
+  const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin));
+  const int count = static_cast<int>(lesser<std::int64_t>(k_tile, end - first));
+  pack_tokens<typename OwnFill<Fmt>::Order>(out, a, first, count, begin, n);
+  Micro::prepare(out, (n + 255) / 256);
+}
+/// Where the tiles of a chunk of k begin that have come packed.
+SCF_INLINE const TokenTile* packed_tiles(const GemmArgs& a, std::int64_t token, std::int64_t begin) {
+  const std::byte* chunk = a.x + static_cast<std::uint64_t>(begin / k_chunk) * a.x_stride;
+  return reinterpret_cast<const TokenTile*>(chunk) + token / k_tile;
+}
+
 /// Rows [row, until) for the tokens [token, end).
 template <class Fmt>
 void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t row, std::int64_t until,
@@ -31,16 +45,12 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
   const bool one_chunk = a.k <= k_chunk; // then a panel's sums are written at once
   for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
     const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin)), units = (n + 255) / 256;
-    for (int t = 0; t < tiles; ++t) {
-      const std::int64_t first = token + k_tile * t;
-      const int count = static_cast<int>(lesser<std::int64_t>(k_tile, end - first));
-      pack_tokens<typename OwnFill<Fmt>::Order>(scratch.tiles[t], a, first, count, begin, n);
-      Micro::prepare(scratch.tiles[t], units);
-    }
+    const TokenTile* x = a.packed ? packed_tiles(a, token, begin) : scratch.tiles;
+    for (int t = 0; t < tiles && !a.packed; ++t) pack_chunk<Fmt>(scratch.tiles[t], a, token + k_tile * t, end, begin);
     TileSums* sums = scratch.sums;
     for (std::int64_t r = row; r < until; r += k_panel_rows) {
       fill_panel<Fmt>(*scratch.panel, a, r, begin, n, Micro::biased);
-      Micro::multiply(*scratch.panel, scratch.tiles, tiles, units, sums, begin == 0);
+      Micro::multiply(*scratch.panel, x, tiles, units, sums, begin == 0);
       if (begin + n == a.k)
         for (int t = 0; t < tiles; ++t) write(sums[t], a, r, token + k_tile * t, end);
       if (!one_chunk) sums += tiles;
@@ -48,31 +58,88 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
   }
 }
 
-template <class Fmt> void multiply(const GemmArgs& a) {
+/// All rows for tokens of which all of k fits a second-level cache: weights are read from one end to the other.
+template <class Fmt> void multiply_rows(const GemmArgs& a, const PanelScratch& scratch, const TokenTile* x) {
+  const int tiles = static_cast<int>((a.tokens + k_tile - 1) / k_tile);
+  for (std::int64_t r = 0; r < a.rows; r += k_panel_rows) {
+    for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
+      const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin));
+      const TokenTile* of_chunk = a.packed ? packed_tiles(a, 0, begin) : x + begin / k_chunk * tiles;
+      fill_panel<Fmt>(*scratch.panel, a, r, begin, n, Micro::biased);
+      Micro::multiply(*scratch.panel, of_chunk, tiles, (n + 255) / 256, scratch.sums, begin == 0);
+    }
+    for (int t = 0; t < tiles; ++t) write(scratch.sums[t], a, r, k_tile * t, a.tokens);
+  }
+}
+
+SCF_INLINE GemmArgs second_of(GemmArgs a) {
+  a.w = a.w2;
+  a.y = a.y2;
+  return a;
+}
+
+template <class Fmt> void multiply_few(const GemmArgs& a, const PanelScratch& scratch) {
+  TokenTile* tile = scratch.tiles;
+  for (std::int64_t begin = 0; begin < a.k && !a.packed; begin += k_chunk)
+    for (std::int64_t t = 0; t < a.tokens; t += k_tile) pack_chunk<Fmt>(*tile++, a, t, a.tokens, begin);
+  multiply_rows<Fmt>(a, scratch, scratch.tiles);
+  if (a.w2 != nullptr) multiply_rows<Fmt>(second_of(a), scratch, scratch.tiles);
+}
+
+template <class Fmt> void multiply_many(const GemmArgs& a, const PanelScratch& scratch) {
   const std::int64_t tiles = group_tiles(a.tokens), tokens = tiles * k_tile;
   const std::int64_t rows = a.k <= k_chunk ? a.rows : block_rows(tiles);
-  const PanelScratch scratch = panel_scratch(a.scratch, a.tokens);
-  Micro::begin();
   for (std::int64_t token = 0; token < a.tokens; token += tokens)
     for (std::int64_t row = 0; row < a.rows; row += rows)
       multiply_block<Fmt>(a, scratch, row, lesser(a.rows, row + rows), token, lesser(a.tokens, token + tokens));
+}
+
+template <class Fmt> void multiply(const GemmArgs& a) {
+  const PanelScratch scratch = panel_scratch(a.scratch, a.tokens);
+  Micro::begin();
+  if (few_tiles(a.tokens, a.k)) {
+    multiply_few<Fmt>(a, scratch);
+  } else {
+    multiply_many<Fmt>(a, scratch);
+    if (a.w2 != nullptr) multiply_many<Fmt>(second_of(a), scratch);
+  }
   Micro::end();
+}
+
+template <class Fmt> void pack(const PackArgs& a) {
+  GemmArgs rows{};
+  rows.x = a.x;
+  rows.x_stride = a.x_stride;
+  rows.x_row = a.x_row;
+  rows.k = a.k;
+  for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
+    auto* tile = reinterpret_cast<TokenTile*>(a.out + static_cast<std::uint64_t>(begin / k_chunk) * a.out_stride);
+    pack_chunk<Fmt>(*tile, rows, 0, a.tokens, begin);
+  }
+}
+
+/// body(format) with the struct of a block format.
+template <class Body> void with_format(DType dtype, Body body) {
+  switch (dtype) {
+  case DType::q8_0: return body(FormatQ8_0{});
+  case DType::mxfp4: return body(FormatMXFP4{});
+  case DType::q2_k: return body(FormatQ2_K{});
+  case DType::q3_k: return body(FormatQ3_K{});
+  case DType::q4_k: return body(FormatQ4_K{});
+  case DType::q5_k: return body(FormatQ5_K{});
+  case DType::q6_k: return body(FormatQ6_K{});
+  case DType::iq2_xxs: return body(FormatIQ2_XXS{});
+  default: __builtin_unreachable(); // no other format has blocks
+  }
 }
 
 } // namespace
 
 void gemm_panels(DType dtype, const GemmArgs& a) {
-  switch (dtype) {
-  case DType::q8_0: return multiply<FormatQ8_0>(a);
-  case DType::mxfp4: return multiply<FormatMXFP4>(a);
-  case DType::q2_k: return multiply<FormatQ2_K>(a);
-  case DType::q3_k: return multiply<FormatQ3_K>(a);
-  case DType::q4_k: return multiply<FormatQ4_K>(a);
-  case DType::q5_k: return multiply<FormatQ5_K>(a);
-  case DType::q6_k: return multiply<FormatQ6_K>(a);
-  case DType::iq2_xxs: return multiply<FormatIQ2_XXS>(a);
-  default: __builtin_unreachable(); // no other format has blocks
-  }
+  with_format(dtype, [&](auto format) { multiply<decltype(format)>(a); });
+}
+void pack_panels(DType dtype, const PackArgs& a) {
+  with_format(dtype, [&](auto format) { pack<decltype(format)>(a); });
 }
 
 std::uint64_t panels_scratch(std::int64_t tokens) { return panel_scratch(nullptr, tokens).bytes; }

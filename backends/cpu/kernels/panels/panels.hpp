@@ -37,6 +37,8 @@ struct TokenTile {
   alignas(64) std::int32_t start[k_units][k_tile]; // what sums of biased codes begin with
 };
 
+static_assert(sizeof(TokenTile) == k_packed_bytes && k_tile == k_packed_tokens && k_chunk == k_packed_k);
+
 /// Sums of a panel and a tile.
 struct TileSums {
   alignas(64) float sum[k_panel_rows][k_tile];
@@ -47,17 +49,23 @@ SCF_INLINE std::int64_t group_tiles(std::int64_t tokens) {
   const std::int64_t tiles = (tokens + k_tile - 1) / k_tile, groups = (tiles + k_group_tiles - 1) / k_group_tiles;
   return (tiles + groups - 1) / groups;
 }
+/// Tiles of all of k that are packed at once where tokens are few.
+inline constexpr std::int64_t k_few_tiles = 32;
+SCF_INLINE bool few_tiles(std::int64_t tokens, std::int64_t k) {
+  return (tokens + k_tile - 1) / k_tile * ((k + k_chunk - 1) / k_chunk) <= k_few_tiles;
+}
 /// A worker's scratch for products of so many tokens or fewer.
 struct PanelScratch {
   Panel* panel;
-  TokenTile* tiles; // [tiles]
+  TokenTile* tiles; // k_group_tiles or, of all of k, k_few_tiles
   TileSums* sums;   // [panels of a block][tiles]
   std::uint64_t bytes;
 };
 SCF_INLINE PanelScratch panel_scratch(std::byte* base, std::int64_t tokens) {
   const auto tiles = lesser<std::int64_t>((tokens + k_tile - 1) / k_tile, k_group_tiles);
   const auto sums = static_cast<std::uint64_t>(lesser<std::int64_t>(k_block_sums, tiles * k_block_panels));
-  const std::uint64_t at_sums = sizeof(Panel) + static_cast<std::uint64_t>(tiles) * sizeof(TokenTile);
+  const std::uint64_t at_sums = sizeof(Panel) + std::uint64_t{k_few_tiles} * sizeof(TokenTile);
+  static_assert(k_few_tiles >= k_group_tiles);
   return {reinterpret_cast<Panel*>(base), reinterpret_cast<TokenTile*>(base + sizeof(Panel)),
           reinterpret_cast<TileSums*>(base + at_sums), at_sums + sums * sizeof(TileSums)};
 }

@@ -155,10 +155,11 @@ SCF_INLINE void add_pair(const blocks::IQ2_XXS* w, const Opposite512 (*x)[k_pair
 template <int T> [[gnu::noinline]] void rows_of(const Stretch<T>& s, std::int64_t rows) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const auto* w = reinterpret_cast<const blocks::IQ2_XXS*>(s.w + static_cast<std::uint64_t>(r) * s.stride);
+    const std::uint64_t ahead = r + 4 < rows ? 4 * s.stride : 0;
     F acc[T];
     for (F& a : acc) a = zero();
     for (std::int64_t i = 0; i < s.whole; ++i) {
-      fetch<2 * sizeof(blocks::IQ2_XXS)>(reinterpret_cast<const std::byte*>(w + 2 * i) + 4 * s.stride);
+      fetch<2 * sizeof(blocks::IQ2_XXS)>(reinterpret_cast<const std::byte*>(w + 2 * i) + ahead);
       add_pair<true>(w, s.x, i, acc);
     }
     if (s.half) add_pair<false>(w, s.x, s.whole, acc);

@@ -17,6 +17,11 @@ template <int BYTES> SCF_INLINE void fetch(const void* p) {
   for (int i = 0; i < BYTES; i += 64) _mm_prefetch(static_cast<const char*>(p) + i, _MM_HINT_T0);
 }
 
+/// Where the rows behind the R rows from `row` lie, for fetch(); where they are others' to read: here.
+SCF_INLINE std::uint64_t rows_ahead(const GemmArgs& a, std::int64_t row, int r) {
+  return row + 2 * r <= a.rows ? static_cast<std::uint64_t>(r) * a.w_stride : 0;
+}
+
 /// One quantised activation row.
 struct Row {
   const std::byte* codes;
@@ -62,13 +67,14 @@ template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a,
     x[t] = row_at(a, token + t, 256);
     for (int r = 0; r < R; ++r) acc[r][t] = zero();
   }
+  const std::uint64_t ahead = rows_ahead(a, row, R);
   for (std::int64_t i = 0; i < a.k / 256; ++i) {
     Opposite xs[T];
     for (int t = 0; t < T; ++t) Wide::opposite(x[t].codes + 256 * i, xs[t]);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       const typename Wide::Block& block = w[r][i];
-      fetch<sizeof(typename Wide::Block)>(reinterpret_cast<const std::byte*>(&block) + R * a.w_stride);
+      fetch<sizeof(typename Wide::Block)>(reinterpret_cast<const std::byte*>(&block) + ahead);
       Codes u;
       Wide::unpack(block, u);
       const Units units = Wide::units(block);

@@ -49,7 +49,10 @@ uint64_t more_at(uint i) {
 }
 
 /// Word i of the dispatch: a number that depends on the step, a plain one, a float.
-uint count(uint i) { return InWords(push.step + uint64_t(push.n[i])).v[0]; }
+uint count(uint i) {
+  const uint n = push.n[i]; // with the top bit set the number itself, which this recording knows
+  return (n & 0x80000000u) != 0u ? n & 0x7fffffffu : InWords(push.step + uint64_t(n)).v[0];
+}
 uint number(uint i) { return push.n[i]; }
 float real(uint i) { return uintBitsToFloat(push.n[i]); }
 

@@ -16,5 +16,5 @@ const int k_unit_one_bits = 0x4b400000;
 
 /// Sum of sixteen products as a float.
 float dot16_float(uvec4 a, uvec4 b) { return intBitsToFloat(dot16(a, b, k_unit_one_bits)) - k_unit_one; }
-/// Whole numbers below 2^22 as floats.
-float whole(uint n) { return uintBitsToFloat(n | uint(k_unit_one_bits)) - k_unit_one; }
+/// Whole numbers below 2^23 as floats.
+float whole(uint n) { return uintBitsToFloat(n | 0x4b000000u) - 8388608.0; }

@@ -1,30 +1,29 @@
-// Hyper-connections: from the numbers of a token to the gates of its streams, by the whole workgroup.
+// Hyper-connections: from the numbers of a token to the gates of its streams. STREAMS comes before this is included.
 
-const uint k_most_streams = 8;
-shared float hc_m[2 * k_most_streams + k_most_streams * k_most_streams]; // the numbers, then what becomes of them
+const uint k_most_pairs = 64;
 
-/// hc_m[2n..] from logits to weights comb[source][destination] whose rows and columns sum to 1. Thread i has entry i.
-void sinkhorn(uint n, uint iters, float eps) {
-  const uint i = THREAD, first = 2u * n, row = i / n * n, column = i % n;
-  const bool mine = i < n * n;
-  // Softmax over destinations.
-  float a = mine ? hc_m[first + i] : 0.0;
-  float most = a, sum = 0.0;
-  if (mine)
-    for (uint c = 0; c < n; ++c) most = max(most, hc_m[first + row + c]);
-  if (mine)
-    for (uint c = 0; c < n; ++c) sum += exp(hc_m[first + row + c] - most);
-  a = exp(a - most) / sum + eps;
-  for (uint pass = 1; pass < 2u * max(iters, 1u); ++pass) { // columns, rows, columns, ...
-    barrier();
-    if (mine) hc_m[first + i] = a;
-    barrier();
-    if (!mine) continue;
-    sum = eps;
-    for (uint k = 0; k < n; ++k) sum += hc_m[first + ((pass & 1u) != 0u ? k * n + column : row + k)];
-    a /= sum;
+/// From logits to weights comb[source][destination] whose rows and columns sum to 1; by each thread for itself.
+void sinkhorn(inout float a[k_most_pairs], uint iters, float eps) {
+  [[unroll]] for (uint r = 0; r < STREAMS; ++r) { // softmax over destinations
+    float most = a[r * STREAMS], sum = 0.0;
+    [[unroll]] for (uint c = 1; c < STREAMS; ++c) most = max(most, a[r * STREAMS + c]);
+    [[unroll]] for (uint c = 0; c < STREAMS; ++c) {
+      a[r * STREAMS + c] = exp(a[r * STREAMS + c] - most);
+      sum += a[r * STREAMS + c];
+    }
+    [[unroll]] for (uint c = 0; c < STREAMS; ++c) a[r * STREAMS + c] = a[r * STREAMS + c] / sum + eps;
   }
-  barrier();
-  if (mine) hc_m[first + i] = a;
-  barrier();
+  for (uint pass = 0; pass < max(iters, 1u); ++pass) {
+    if (pass != 0)
+      [[unroll]] for (uint r = 0; r < STREAMS; ++r) {
+        float sum = eps;
+        [[unroll]] for (uint c = 0; c < STREAMS; ++c) sum += a[r * STREAMS + c];
+        [[unroll]] for (uint c = 0; c < STREAMS; ++c) a[r * STREAMS + c] /= sum;
+      }
+    [[unroll]] for (uint c = 0; c < STREAMS; ++c) {
+      float sum = eps;
+      [[unroll]] for (uint r = 0; r < STREAMS; ++r) sum += a[r * STREAMS + c];
+      [[unroll]] for (uint r = 0; r < STREAMS; ++r) a[r * STREAMS + c] /= sum;
+    }
+  }
 }

@@ -24,8 +24,9 @@ vec2 cos_sin(uint64_t turn) {
   const float x2 = x * x;
   const float s = x + x * x2 * (-0.16666667 + x2 * (0.008333333 + x2 * (-1.9841270e-4 + x2 * 2.7557319e-6)));
   const float c = 1.0 + x2 * (-0.5 + x2 * (0.041666668 + x2 * (-1.3888889e-3 + x2 * 2.4801587e-5)));
-  const vec2 turned[4] = vec2[4](vec2(c, s), vec2(-s, c), vec2(-c, -s), vec2(s, -c));
-  return turned[quarter & 3u];
+  // (c, s), (-s, c), (-c, -s), (s, -c)
+  const float a = (quarter & 1u) != 0u ? s : c, b = (quarter & 1u) != 0u ? c : s;
+  return vec2((quarter + 1u & 2u) != 0u ? -a : a, (quarter & 2u) != 0u ? -b : b);
 }
 
 /// Turns adjacent pairs of the last 2·pairs elements by position times frequency; `frequencies`: turns per position in

@@ -16,6 +16,7 @@ layout(constant_id = 8) const uint SETS = 1; // rows of x kept: TOKENS, or TOKEN
 const bool k_plain = DIGITS == 0; // x is floats, weights are elements and no blocks
 const bool k_four_blocks = FORMAT == k_q2_k_planes || FORMAT == k_iq2_xxs_planes;
 const bool k_two_blocks = FORMAT == k_q4_k_planes || FORMAT == k_mxfp4_planes;
+const bool k_two_codes = FORMAT == k_iq2_xxs_planes;
 const bool k_has_least = FORMAT == k_q2_k_planes || FORMAT == k_q4_k_planes;
 // A unit meets x piece by piece: sixteen elements, or four where x is floats.
 const uint k_piece = k_plain ? 4 : 16;
@@ -130,6 +131,7 @@ void clear_sums() {
 /// Sixteen elements: (code - least/scale)·scale.
 struct Piece {
   uvec4 codes;
+  uvec4 also; // with k_two_codes: codes to be added
   float scale, least;
 };
 
@@ -143,11 +145,22 @@ Piece iq2_xxs_piece(Unit u, uint p) {
     // four bits above; the eighth makes their number even.
     const uint seven = tail >> 7u * (2u * (p % 2u) + i) & 127u, spread = seven * 0x00204081u;
     const uint low = spread & 0x01010101u, high = (spread >> 4) + (bitCount(seven) << 24) & 0x01010101u;
-    // No magnitude is 0, so that no carry leaves its byte.
-    piece.codes[2 * i] = (sizes.x ^ low * 255u) + low;
-    piece.codes[2 * i + 1] = (sizes.y ^ high * 255u) + high;
+    // A negative is the complement and one more; that one is left to the products.
+    piece.codes[2 * i] = sizes.x ^ low * 255u;
+    piece.codes[2 * i + 1] = sizes.y ^ high * 255u;
+    piece.also[2 * i] = low;
+    piece.also[2 * i + 1] = high;
   }
   return piece;
+}
+
+/// Bits stay where they are in their bytes and words where that fits: a power of two is cheaper taken from the scales.
+Piece q2_k_piece(Unit u, uint p) {
+  const uint moved = p < 3u ? 2u * p : 0u, at = p == 0u ? 0u : 8u, scales = u.more.x >> 8u * p - at;
+  const uvec4 codes = (p < 3u ? u.codes : u.codes >> 6) & 0x03030303u << moved;
+  const vec2 d = unpackHalf2x16(u.more.y) / float(1u << at);
+  return Piece(codes, uvec4(0), d.x / float(1u << moved) * whole(scales & 15u << at),
+               d.y / 16.0 * whole(scales & 240u << at));
 }
 
 Piece q4_k_piece(Unit u, uint j, uint p) {
@@ -157,7 +170,7 @@ Piece q4_k_piece(Unit u, uint j, uint p) {
   const uint scale = s < 4u ? low & 63u : (high & 15u) | (low >> 6 & 3u) << 4;
   const uint least = s < 4u ? mid & 63u : (high >> 4 & 15u) | (mid >> 6 & 3u) << 4;
   const vec2 d = unpackHalf2x16(u.more.x);
-  return Piece(u.codes >> 4u * p & 0x0f0f0f0fu, d.x * whole(scale), d.y * whole(least));
+  return Piece(u.codes >> 4u * p & 0x0f0f0f0fu, uvec4(0), d.x * whole(scale), d.y * whole(least));
 }
 
 /// Four nibbles of E2M1, doubled: 0, 1, 2, 3, 4, 6, 8, 12 and their negatives.
@@ -172,19 +185,15 @@ uint mxfp4_bytes(uint nibbles) {
 
 Piece piece_of(Unit u, uint j, uint p) {
   switch (FORMAT) {
-  case k_q2_k_planes: {
-    const uint scales = u.more.x >> 8u * p;
-    const vec2 d = unpackHalf2x16(u.more.y);
-    return Piece(u.codes >> 2u * p & 0x03030303u, d.x * whole(scales & 15u), d.y * whole(scales >> 4 & 15u));
-  }
+  case k_q2_k_planes: return q2_k_piece(u, p);
   case k_q4_k_planes: return q4_k_piece(u, j, p);
   case k_iq2_xxs_planes: return iq2_xxs_piece(u, p);
   case k_mxfp4_planes: {
     const uvec4 nibbles = u.codes >> 4u * p & 0x0f0f0f0fu;
     return Piece(uvec4(mxfp4_bytes(nibbles.x), mxfp4_bytes(nibbles.y), mxfp4_bytes(nibbles.z), mxfp4_bytes(nibbles.w)),
-                 mxfp4_scale(u.more.x), 0.0);
+                 uvec4(0), mxfp4_scale(u.more.x), 0.0);
   }
-  default: return Piece(u.codes, unpackHalf2x16(u.more.x).x, 0.0); // Q8_0
+  default: return Piece(u.codes, uvec4(0), unpackHalf2x16(u.more.x).x, 0.0); // Q8_0
   }
 }
 
@@ -210,7 +219,11 @@ void add_bytes(uint d, uint j, uint set) {
       const Piece piece = piece_of(this_tile[r * DEEP + d], j, p);
       [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
         float dots[k_most_digits];
-        [[unroll]] for (uint i = 0; i < k_kept; ++i) dots[i] = dot16_float(piece.codes, codes[t * k_kept + i]);
+        [[unroll]] for (uint i = 0; i < k_kept; ++i) {
+          int sum = k_unit_one_bits;
+          if (k_two_codes) sum = dot16(piece.also, codes[t * k_kept + i], sum);
+          dots[i] = intBitsToFloat(dot16(piece.codes, codes[t * k_kept + i], sum)) - k_unit_one;
+        }
         sums[r * TOKENS + t] += piece.scale * scales[t] * joined(dots);
         if (k_has_least) sums[r * TOKENS + t] -= piece.least * least[t];
       }
