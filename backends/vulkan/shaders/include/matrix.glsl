@@ -11,7 +11,6 @@ uint half_pair(vec2 v) { return float_to_half(v.x) | float_to_half(v.y) << 16; }
 #ifdef PLAIN_MATRIX
 #define UNROLL [[dont_unroll]] // drivers that need this take long over long code
 
-
 struct Sum {
   float v[8]; // half a row of each thread
 };

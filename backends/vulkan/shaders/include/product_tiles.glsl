@@ -1,4 +1,4 @@
-// Products of many rows with weights, both as float16: tiles of TILE_X rows of x by TILE_W rows of the matrix, by four
+// Products of many rows with weights, both as float16: tiles of TILE_X rows of x by TILE_W rows of the matrix, by GROUPS
 // groups of 32 threads. What the next step needs is fetched while matrices are multiplied. With GATED half the rows of a
 // tile are those of the gate's matrix, half the same of another one, and what they become together goes out.
 
@@ -6,26 +6,28 @@ layout(constant_id = 1) const uint FORMAT = 0;
 layout(constant_id = 2) const uint MODE = 0; // rows of a tile: 0 neighbours, 1 those of one matrix by a list, 2 by group
 layout(constant_id = 3) const bool ALIGNED = false;
 layout(constant_id = 4) const uint TILE_X = 64; // 32, 64 or 128
-layout(constant_id = 5) const uint DEEP = 32;   // columns of a step: 32 or 64
-layout(constant_id = 6) const uint STAGES = 1;  // 2: a step is written while another one is read
-layout(constant_id = 7) const bool GATED = false;
-layout(constant_id = 8) const uint BY_LIST = 3; // with MODE 1: 1: rows of x stand in the list, 2: those of y
-layout(constant_id = 9) const bool HALF_OUT = false; // y is float16 in rows of whole 32
-layout(constant_id = 10) const uint PARTS = 1;       // 2: a row of x is the sum of two such rows
+layout(constant_id = 5) const uint STAGES = 1;  // 2: a step is written while another one is read
+layout(constant_id = 6) const bool GATED = false;
+layout(constant_id = 7) const uint BY_LIST = 3; // with MODE 1: 1: rows of x stand in the list, 2: those of y
+layout(constant_id = 8) const bool HALF_OUT = false; // y is float16 in rows of whole 32
+layout(constant_id = 9) const uint PARTS = 1;        // 2: a row of x is the sum of two such rows
+layout(constant_id = 10) const uint TILE_W = 128;    // rows of the matrix in a tile: 128 or 256
+layout(constant_id = 11) const uint GROUPS = 4;      // of 32 threads: 4 or 8
 
-layout(constant_id = 11) const uint TILE_W = 128; // rows of the matrix in a tile: 128 or 256
-const uint k_threads = 128, k_tile_w = TILE_W;
-const uint k_stride = DEEP / 8 + 1; // rows begin at different banks
-const uint k_stage = (k_tile_w + TILE_X) * k_stride;
+const uint k_deep = 32; // columns of a step
+const uint k_threads = 32 * GROUPS;
+const uint k_stride = k_deep / 8 + 1; // rows begin at different banks
+const uint k_stage = (TILE_W + TILE_X) * k_stride;
 shared uvec4 tiles[STAGES * k_stage]; // rows of weights, then rows of x
 
 #include "matrix.glsl"
 #include "weights_half.glsl"
 
-const uint k_groups_x = TILE_X > 64 ? 2 : 1, k_groups_w = 4 / k_groups_x; // of 32 threads
+const uint k_groups_x = TILE_X > 64 ? 2 : 1, k_groups_w = GROUPS / k_groups_x; // of 32 threads
 const uint k_parts_x = TILE_X / 16 / k_groups_x, k_parts_w = TILE_W / 16 / k_groups_w;
-#define SPANS (DEEP == 32 && PARTS == 1 && (FORMAT == k_q2_k_planes || FORMAT == k_iq2_xxs_planes))
-const uint k_bring_w = TILE_W * DEEP / 2048, k_bring_x = TILE_X * DEEP / 1024; // chunks of 16, and pieces of 8, of a thread
+#define SPANS (PARTS == 1 && (FORMAT == k_q2_k_planes || FORMAT == k_iq2_xxs_planes))
+const uint k_bring_w = TILE_W * k_deep / 16 / k_threads; // chunks of 16 that a thread brings
+const uint k_bring_x = TILE_X * k_deep / 8 / k_threads;  // pieces of 8
 
 struct Tile {
   uint matrix, first, rows;
@@ -57,13 +59,13 @@ Sum totals[PARTS == 2 ? k_parts_x : 1][PARTS == 2 ? k_parts_w : 1];
 
 /// The first PARTS parts of x of this group, times its parts of the weights.
 #define MULTIPLY_PARTS(PARTS)                                                                                          \
-  UNROLL for (uint d = 0; d < DEEP / 8; d += 2) {                                                                      \
+  UNROLL for (uint d = 0; d < k_deep / 8; d += 2) {                                                                    \
     RIGHT w_part[k_parts_w];                                                                                           \
     UNROLL for (uint j = 0; j < k_parts_w; ++j)                                                                        \
       LOAD_RIGHT(w_part[j], stage + (w_at + 16 * j) * k_stride + d, k_stride);                                         \
     UNROLL for (uint i = 0; i < PARTS; ++i) {                                                                          \
       LEFT x_part;                                                                                                     \
-      LOAD_LEFT(x_part, stage + (k_tile_w + x_at + 16 * i) * k_stride + d, k_stride);                                  \
+      LOAD_LEFT(x_part, stage + (TILE_W + x_at + 16 * i) * k_stride + d, k_stride);                                    \
       UNROLL for (uint j = 0; j < k_parts_w; ++j) MULTIPLY_ADD(x_part, w_part[j], sums[i][j]);                         \
     }                                                                                                                  \
   }
@@ -101,7 +103,8 @@ void put_out(Tile tile, uint i, uint column, vec4 low, vec4 high) {
   }
 }
 
-// at: x[.,K] as float16, PARTS rows of whole 32 for each, w[.,N,K], y[.,N], list of rows, grid, tiles, other w (GATED), weights or none.
+// at: x[.,K] as float16, PARTS rows of whole 32 for each, w[.,N,K], y[.,N], list of rows, grid, tiles, other w (GATED),
+// weights or none.
 void main() {
   const uint k = number(0), n = number(1), share = number(3), matrices = number(4);
   // Neighbours in the grid have the same weights, or with a list the same rows.
@@ -117,17 +120,17 @@ void main() {
 
   const uint thread = THREAD, group = thread / 32u, lane = thread % 32u;
   const uint w_at = group % k_groups_w * k_parts_w * 16u, x_at = group / k_groups_w * k_parts_x * 16u;
-  const uint first = tile_w * (GATED ? k_tile_w / 2u : k_tile_w);
+  const uint first = tile_w * (GATED ? TILE_W / 2u : TILE_W);
   const uint64_t stride = row_bytes(FORMAT, k), grid = at(4);
   const bool known = tile.matrix < matrices; // a list ends with the rows that have no matrix
   const uint64_t before = uint64_t(known ? tile.matrix : 0u) * uint64_t(n) * stride;
 
   // Chunks of one row are neighbouring threads'.
-  const uint w_chunk = thread % (DEEP / 16u), x_piece = thread % (DEEP / 8u);
-  const uint w_row = thread / (DEEP / 16u), x_row = thread / (DEEP / 8u);
+  const uint w_chunk = thread % (k_deep / 16u), x_piece = thread % (k_deep / 8u);
+  const uint w_row = thread / (k_deep / 16u), x_row = thread / (k_deep / 8u);
   uint64_t w_from[k_bring_w], x_from[k_bring_x];
   UNROLL for (uint i = 0; i < k_bring_w; ++i) {
-    const uint row = w_row + i * (k_tile_w / k_bring_w);
+    const uint row = w_row + i * (TILE_W / k_bring_w);
     // Of 32 rows in a tile 16 are the gate's, 16 the other one's.
     const uint unit = GATED ? row / 32u * 16u + row % 16u : row;
     w_from[i] = (GATED && row % 32u >= 16u ? at(6) : at(1)) + before + uint64_t(min(first + unit, n - 1u)) * stride;
@@ -146,13 +149,13 @@ void main() {
   barrier();
 
   const uint chunks = (k + 15u) / 16u, pieces = wide / 8u;
-  const uint steps = known ? (wide + DEEP - 1u) / DEEP * PARTS : 0u;
+  const uint steps = known ? (wide + k_deep - 1u) / k_deep * PARTS : 0u;
   Raw ws[k_bring_w];
   Span spans[k_bring_w];
   uvec4 xs[k_bring_x];
 #define FETCH(step)                                                                                                    \
   UNROLL for (uint i = 0; i < k_bring_w; ++i) {                                                                        \
-    const uint c = (step) / PARTS * (DEEP / 16u) + w_chunk;                                                            \
+    const uint c = (step) / PARTS * (k_deep / 16u) + w_chunk;                                                          \
     if (SPANS) {                                                                                                       \
       if ((step) % 4u == 0u) spans[i] = raw_span(FORMAT, w_from[i], (step) / 4u, w_chunk, k);                          \
     } else if (c < chunks)                                                                                             \
@@ -161,19 +164,19 @@ void main() {
       UNROLL for (uint e = 0; e < 8; ++e) ws[i].v[e] = 0u;                                                             \
   }                                                                                                                    \
   UNROLL for (uint i = 0; i < k_bring_x; ++i) {                                                                        \
-    const uint c = (step) / PARTS * (DEEP / 8u) + x_piece;                                                             \
+    const uint c = (step) / PARTS * (k_deep / 8u) + x_piece;                                                           \
     xs[i] = c < pieces ? InWords4(x_from[i] + uint64_t((step) % PARTS * pieces + c) * 16UL).v : uvec4(0);              \
   }
 #define KEEP(stage, step)                                                                                              \
   UNROLL for (uint i = 0; i < k_bring_w; ++i) {                                                                        \
     if (SPANS) ws[i] = chunk_of_span(FORMAT, spans[i], (step) % 4u, w_chunk);                                          \
     const HalfChunk c = decode_chunk(FORMAT, ALIGNED, ws[i]);                                                          \
-    const uint to = (stage) + (w_row + i * (k_tile_w / k_bring_w)) * k_stride + 2u * w_chunk;                          \
+    const uint to = (stage) + (w_row + i * (TILE_W / k_bring_w)) * k_stride + 2u * w_chunk;                            \
     tiles[to] = c.v[0];                                                                                                \
     tiles[to + 1u] = c.v[1];                                                                                           \
   }                                                                                                                    \
   UNROLL for (uint i = 0; i < k_bring_x; ++i)                                                                          \
-    tiles[(stage) + (k_tile_w + x_row + i * (TILE_X / k_bring_x)) * k_stride + x_piece] = xs[i];
+    tiles[(stage) + (TILE_W + x_row + i * (TILE_X / k_bring_x)) * k_stride + x_piece] = xs[i];
 
   if (steps != 0u) {
     FETCH(0u)
