@@ -21,9 +21,6 @@ void main() {
   const uint pair = gl_WorkGroupID.x * TOKENS, begin = gl_WorkGroupID.y * HIDDEN;
   const uint first = gl_SubgroupID * TILES * (ROWS / 2u); // within the workgroup
   const int id = has(5) ? InInts(at(5)).v[pair] : 0;
-#define ROW_OF_X(t) floats(at(0), uint64_t((TOKENS == 1 ? pair : min(pair + (t), pairs - 1u)) / slots) * K)
-  const uint64_t gain = NORM ? at(8) : 0UL;
-  ask_row(ROW_OF_X(0), gain); // before the id is there
   const bool known = id >= 0 && uint(id) < experts;
   const uint64_t stride = row_bytes(FORMAT, K), offset = uint64_t(known ? id : 0) * n * stride;
   const uint64_t gate = at(1) + offset, up = at(2) + offset;
@@ -37,7 +34,7 @@ void main() {
   load_tile(0);
   keep_table(at(7));
   [[unroll]] for (uint t = 0; t < TOKENS; ++t)
-    keep_row(t, ROW_OF_X(t), NORM, gain);
+    keep_row(t, floats(at(0), uint64_t(min(pair + t, pairs - 1u) / slots) * K), NORM, NORM ? at(8) : 0UL);
   barrier();
   float scales[TOKENS];
   [[unroll]] for (uint t = 0; t < TOKENS; ++t) scales[t] = NORM ? norm_scale(t, real(5)) : 1.0;
