@@ -61,6 +61,25 @@ void host_barrier(Device& device, VkCommandBuffer commands) {
           VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT);
 }
 
+VkQueryPool make_times(Device& device, std::uint32_t count) {
+  VkQueryPoolCreateInfo info{};
+  info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
+  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+  info.queryCount = count;
+  VkQueryPool pool = VK_NULL_HANDLE;
+  check(device.vk().vkCreateQueryPool(device.handle(), &info, nullptr, &pool), "vkCreateQueryPool");
+  return pool;
+}
+
+std::vector<std::uint64_t> read_times(Device& device, VkQueryPool pool, std::uint32_t count) {
+  std::vector<std::uint64_t> ticks(count);
+  check(device.vk().vkGetQueryPoolResults(device.handle(), pool, 0, count, count * 8, ticks.data(), 8,
+                                          VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+        "vkGetQueryPoolResults");
+  for (std::uint64_t& tick : ticks) tick = device.whole_ticks(tick);
+  return ticks;
+}
+
 void submit(Device& device, const scf_submit& step, std::span<const VkCommandBuffer> commands, Sema& own,
             std::uint64_t own_value) {
   const std::lock_guard lock(device.queue_lock());

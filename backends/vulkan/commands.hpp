@@ -34,6 +34,10 @@ void level_barrier(Device& device, VkCommandBuffer commands);
 /// What was written is there for the host, too, when a semaphore says that it has happened.
 void host_barrier(Device& device, VkCommandBuffer commands);
 
+/// Room for timestamps, and what was written there once the device is done, as whole_ticks() has it.
+VkQueryPool make_times(Device& device, std::uint32_t count);
+std::vector<std::uint64_t> read_times(Device& device, VkQueryPool pool, std::uint32_t count);
+
 /// Submits; `own` reaches `own_value` behind the rest. Every signal of `step` is promised as it goes out. Throws
 /// Failure; then the signals have failed.
 void submit(Device& device, const scf_submit& step, std::span<const VkCommandBuffer> commands, Sema& own,

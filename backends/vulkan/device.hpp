@@ -35,6 +35,10 @@ public:
   void note_failure(const sdk::Failure& failure) {
     if (failure.code() == SCF_DEVICE_LOST) lost_ = true;
   }
+  /// Whether a second look at a piece of memory, as large as k_ahead, is faster than the first: the device's cache
+  /// holds it. Measured when first asked, in some milliseconds.
+  bool caches_pieces();
+  static constexpr std::uint64_t k_ahead = std::uint64_t{16} << 20;
   /// A timestamp of as many bits as the queue counts with, as one of 64 that never wraps.
   std::uint64_t whole_ticks(std::uint64_t raw);
 
@@ -60,6 +64,8 @@ private:
   std::unique_ptr<Catalogue> catalogue_;
   ProfileLog profile_;
   std::atomic<bool> lost_{false};
+  std::once_flag looked_;
+  bool caches_pieces_ = false; // set by looked_
   std::mutex ticks_lock_;
   std::uint64_t last_ticks_ = 0; // guarded by ticks_lock_
 };

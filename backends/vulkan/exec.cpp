@@ -10,25 +10,6 @@ constexpr std::uint64_t k_indirect = std::uint64_t{1} << 63; // the rest is an o
 
 std::string quoted(const Value& value) { return "'" + value.name + "'"; }
 
-VkQueryPool make_times(Device& device, std::uint32_t count) {
-  VkQueryPoolCreateInfo info{};
-  info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
-  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-  info.queryCount = count;
-  VkQueryPool pool = VK_NULL_HANDLE;
-  check(device.vk().vkCreateQueryPool(device.handle(), &info, nullptr, &pool), "vkCreateQueryPool");
-  return pool;
-}
-
-std::vector<std::uint64_t> read_times(Device& device, VkQueryPool pool, std::uint32_t count) {
-  std::vector<std::uint64_t> ticks(count);
-  check(device.vk().vkGetQueryPoolResults(device.handle(), pool, 0, count, count * 8, ticks.data(), 8,
-                                          VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
-        "vkGetQueryPoolResults");
-  for (std::uint64_t& tick : ticks) tick = device.whole_ticks(tick);
-  return ticks;
-}
-
 } // namespace
 
 Exec::Exec(Program& program, const scf_bindings& bindings)

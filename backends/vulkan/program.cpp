@@ -13,11 +13,6 @@ namespace {
 /// How much of their weights these ops read depends on their inputs.
 bool reads_by_need(std::string_view op) { return op == "gather_rows" || op == "matmul_id" || op == "moe_experts"; }
 
-/// The last level at which a piece of memory was read and written; -1: never.
-struct Touch {
-  std::int64_t read = -1, written = -1;
-};
-
 } // namespace
 
 Program::Program(Device& device, const scf_graph_view& graph) : device_(device) {
@@ -26,6 +21,7 @@ Program::Program(Device& device, const scf_graph_view& graph) : device_(device) 
   plan_levels();
   join_launches();
   order_levels();
+  if (is_few() && device.caches_pieces()) touch_ahead(Device::k_ahead);
   place_temporaries();
   lay_out_step();
   for (Launch& launch : launches_)
@@ -107,7 +103,8 @@ void Program::emit_nodes(const scf_graph_view& graph) {
     for (std::size_t i = first; i < recording_.dispatches.size(); ++i) {
       Launch launch;
       launch.dispatch = std::move(recording_.dispatches[i]);
-      if (i == first && !reads_by_need(entries[n]->op)) launch.weight_bytes = weight_bytes(nodes[n].raw());
+      launch.by_need = reads_by_need(entries[n]->op);
+      if (i == first && !launch.by_need) launch.weight_bytes = weight_bytes(nodes[n].raw());
       launches_.push_back(std::move(launch));
     }
   }
@@ -119,61 +116,6 @@ std::uint64_t Program::weight_bytes(const scf_node& node) const {
     if (node.in[i] != SCF_NONE && values_[node.in[i]].role == SCF_ROLE_WEIGHT)
       bytes += values_[node.in[i]].most_bytes();
   return bytes;
-}
-
-/// A launch stands on the first level behind all it depends on; launches of one level run side by side, with one
-/// barrier between levels.
-void Program::plan_levels() {
-  std::vector<Touch> values(values_.size()), blocks(recording_.blocks.size());
-  const auto touch_of = [&](const Place& place) -> Touch* {
-    if (place.kind == Place::Kind::value) return &values[place.index];
-    return place.kind == Place::Kind::block ? &blocks[place.index] : nullptr;
-  };
-  for (Launch& launch : launches_) {
-    std::int64_t level = 0;
-    for (const Use& use : launch.dispatch.at) {
-      const Touch* touch = touch_of(use.place);
-      if (touch == nullptr) continue;
-      level = std::max(level, touch->written + 1);
-      if (use.writes) level = std::max(level, touch->read + 1);
-    }
-    for (const Use& use : launch.dispatch.at) {
-      Touch* touch = touch_of(use.place);
-      if (touch == nullptr) continue;
-      if (use.reads) touch->read = std::max(touch->read, level);
-      if (use.writes) touch->written = std::max(touch->written, level);
-    }
-    launch.level = static_cast<std::uint32_t>(level);
-  }
-  std::stable_sort(launches_.begin(), launches_.end(),
-                   [](const Launch& a, const Launch& b) { return a.level < b.level; });
-}
-
-/// Small grids first: they run beside the large ones, which would leave them no room until they end.
-void Program::order_levels() {
-  const auto size = [&](const Launch& launch) {
-    std::uint64_t groups = 1;
-    for (int axis = 0; axis < 3; ++axis) groups *= this->groups(launch, axis, launch.dispatch.groups[axis].count.most);
-    return groups;
-  };
-  std::stable_sort(launches_.begin(), launches_.end(), [&](const Launch& a, const Launch& b) {
-    return a.level != b.level ? a.level < b.level : size(a) < size(b);
-  });
-}
-
-/// Products of one level with the same x become one launch.
-void Program::join_launches() {
-  std::vector<Launch> joined;
-  for (Launch& launch : launches_) {
-    const auto host = std::find_if(joined.begin(), joined.end(), [&](Launch& other) {
-      return other.level == launch.level && join_products(other.dispatch, launch.dispatch);
-    });
-    if (host == joined.end())
-      joined.push_back(std::move(launch));
-    else
-      host->weight_bytes += launch.weight_bytes;
-  }
-  launches_ = std::move(joined);
 }
 
 /// Temporaries of the graph and pieces of the ops share one scratch: what is never alive on the same level may lie in

@@ -34,6 +34,7 @@ struct Launch {
   Dispatch dispatch;
   std::uint32_t level = 0;
   std::uint64_t weight_bytes = 0; // in the first launch of a node; 0: unknown
+  bool by_need = false;           // how much of its weights it reads depends on its inputs
   std::uint64_t grid = 0;         // offset in the step's block; 0: the grid never changes
   std::uint64_t table = 0;        // the same, of the operands that Push.at has no room for; 0: it has
 };
@@ -67,14 +68,33 @@ public:
   static Program* of(scf_program* handle) { return reinterpret_cast<Program*>(handle); }
 
 private:
+  /// A weight, and how much of it a touch.comp on an earlier level brings.
+  struct TouchedRange {
+    Place place;
+    std::uint64_t bytes = 0, touched = 0;
+  };
+  struct LevelWeights {
+    std::vector<TouchedRange> ranges;
+    std::uint64_t bytes = 0;
+    bool by_need = false; // and others that nobody knows before
+    std::uint32_t node = 0;
+  };
+
+  // program.cpp
   void read_values(const scf_graph_view& graph);
   void emit_nodes(const scf_graph_view& graph);
   std::uint64_t weight_bytes(const scf_node& node) const;
   void use_operands(const scf_graph_view& graph, const scf_node& node);
   void use(const scf_graph_view& graph, std::uint32_t id);
   void plan_levels();
+  void delay_launches();
+  std::uint64_t load_of(const Launch& launch) const;
   void join_launches();
   void order_levels();
+  bool is_few() const;
+  void touch_ahead(std::uint64_t at_once);
+  std::vector<LevelWeights> weights_by_level() const;
+  Launch touches_behind(std::vector<LevelWeights>& levels, std::uint32_t level, std::uint64_t at_once) const;
   void place_temporaries();
   void lay_out_step();
 

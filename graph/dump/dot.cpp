@@ -96,7 +96,8 @@ private:
     if (value.role == Role::state) look = "shape=box, style=filled, fillcolor=lightyellow";
     if (value.role == Role::weight) look = "shape=note, style=filled, fillcolor=gray95";
     if (value.role == Role::output) look = "shape=ellipse, fillcolor=mistyrose";
-    line("{}v{} [label={}, {}];", indent, value.id, in_quotes(value.name + "\n" + print_type(graph_, value.type)), look);
+    line("{}v{} [label={}, {}];", indent, value.id, in_quotes(value.name + "\n" + print_type(graph_, value.type)),
+         look);
   }
 
   void draw_node(const Node& node, std::string_view indent) {

@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-#define SCF_ABI_MAJOR 1u /* in the name of the entry symbol */
+#define SCF_ABI_MAJOR 1u  /* in the name of the entry symbol */
 #define SCF_ABI_MINOR 10u /* counts on across 1.0: 9 was 0.9, 10 is 1.0, 11 will be 1.1 */
 
 #if defined(_WIN32)

@@ -6,7 +6,8 @@
 namespace seacliff::vulkan {
 namespace {
 
-constexpr std::uint64_t k_enough_subgroups = 2048; // so many fill a large device; more work makes longer ones
+constexpr std::uint64_t k_enough_subgroups = 4096; // so many fill a large device; more work makes longer ones
+constexpr std::uint64_t k_most_tokens = 4; // at once; more cost more registers than reading weights again from a cache
 constexpr std::uint32_t k_unit_bytes = 16, k_most_tiles = 64, k_other_shared = 4096;
 
 /// Elements that a lane takes at a time.
@@ -44,19 +45,20 @@ std::uint32_t digits_for(const Emitter& emitter, WeightFormat format) {
 std::optional<StreamPlan> plan_stream(const Shape& shape, const StreamWork& work) {
   if (!is_streamed(shape, work) || shape.shared_bytes < k_other_shared) return std::nullopt;
   StreamPlan plan;
-  plan.tokens = static_cast<std::uint32_t>(std::bit_ceil(std::min<std::uint64_t>(work.tokens, k_few_tokens)));
+  plan.tokens = static_cast<std::uint32_t>(std::bit_ceil(std::min(work.tokens, k_most_tokens)));
   while (plan.tokens > 1 && shared_bytes(work, plan.tokens) > shape.shared_bytes - k_other_shared) plan.tokens /= 2;
   if (shared_bytes(work, plan.tokens) > shape.shared_bytes - k_other_shared) return std::nullopt;
 
-  // Loads that a lane has on their way: fewer where every weight meets many tokens, whose sums need registers, too.
-  const std::uint32_t loads = plan.tokens >= 4 ? 4 : 8, units = work.k / unit_elems(work.format);
+  // Loads that a lane has on their way: fewer where what they meet needs registers, too.
+  const bool much_x = plan.tokens >= 4 || work.slots > 1;
+  const std::uint32_t loads = much_x ? 2 : 4, units = work.k / unit_elems(work.format);
   plan.deep = std::min(std::bit_ceil((units + shape.subgroup - 1) / shape.subgroup), loads / work.in_pairs);
-  if (plan.tokens >= 4) plan.deep = std::min(plan.deep, 2u); // two rows share what is read of x
+  if (plan.tokens >= 4) plan.deep = 1; // two rows share what is read of x
   plan.rows = loads / plan.deep;
-  while (plan.rows > work.in_pairs && work.rows / plan.rows < k_enough_subgroups / 2) plan.rows /= 2;
+  while (plan.rows > work.in_pairs && work.rows / plan.rows < k_enough_subgroups / 4) plan.rows /= 2;
 
   // Larger workgroups where more of x has to be brought.
-  plan.subgroups = plan.tokens >= 4 ? 16 : plan.tokens == 2 || work.multiple > 1 || work.slots > 1 ? 8 : 4;
+  plan.subgroups = plan.tokens >= 4 ? 16 : 8;
   plan.subgroups = std::min(plan.subgroups, std::max(shape.most_threads / shape.subgroup, 1u));
   const std::uint64_t tiles = work.rows / plan.rows / k_enough_subgroups;
   plan.tiles = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(tiles, 1, k_most_tiles));

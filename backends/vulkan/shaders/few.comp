@@ -12,8 +12,9 @@ layout(constant_id = 12) const uint JOINED = 1; // matrices that are multiplied 
 
 // at: x[.,K], grid, gain[K] or none, w[.,N,K], y[.,N], then w and y of further ones, or with MODE 1 ids.
 void main() {
-  const uint rows = count(0), share = number(1), matrices = number(2), per = gl_NumSubgroups * TILES * ROWS;
-  uint of = 0, block = gl_WorkGroupID.x;
+  // A grid for one row at a time has no more than there are: nothing waits for the count.
+  const uint rows = TOKENS == 1 ? 0u : count(0), share = number(1), matrices = number(2), per = gl_NumSubgroups * TILES * ROWS;
+  uint of = 0, block = gl_WorkGroupID.y;
   [[unroll]] for (uint i = 0; i + 1 < JOINED; ++i) {
     const uint blocks = (number(4 + i) + per - 1u) / per;
     if (of != i || block < blocks) continue;
@@ -24,23 +25,27 @@ void main() {
   uint matrix = MODE == 2 ? gl_WorkGroupID.z : 0u;
   bool known = true;
   if (MODE == 1) {
-    const int id = InInts(at(5)).v[gl_WorkGroupID.y];
+    const int id = InInts(at(5)).v[gl_WorkGroupID.x];
     known = id >= 0 && uint(id) < matrices;
     matrix = known ? uint(id) : 0u;
   }
-  /// Row of y that has token t.
-#define ROW_OF(t) ((gl_WorkGroupID.y * TOKENS + (t)) * (MODE == 2 ? matrices : 1u) + (MODE == 2 ? matrix : 0u))
+  /// Row of y that has token t, and whether there is one.
+#define ROW_OF(t) ((gl_WorkGroupID.x * TOKENS + (t)) * (MODE == 2 ? matrices : 1u) + (MODE == 2 ? matrix : 0u))
+#define HAS_ROW(t) (TOKENS == 1 || ROW_OF(t) < rows)
+#define ROW_OF_X(t) floats(at(0), uint64_t((TOKENS == 1 ? ROW_OF(t) : min(ROW_OF(t), rows - 1u)) / share) * K)
 
   const uint64_t y = at(4 + 2 * of), stride = row_bytes(FORMAT, K);
   const uint64_t w = at(3 + 2 * of) + uint64_t(matrix) * uint64_t(n) * stride;
 #define BEGIN_ROWS(tile)                                                                                               \
   [[unroll]] for (uint r = 0; r < ROWS; ++r) tile_rows[r] = w + uint64_t(min(first + (tile) * ROWS + r, n - 1u)) * stride;
 
+  const uint64_t gain = NORM ? at(2) : 0UL;
   BEGIN_ROWS(0)
   load_tile(0);
+  ask_row(ROW_OF_X(0), gain);
   keep_table(at(1));
   [[unroll]] for (uint t = 0; t < TOKENS; ++t)
-    keep_row(t, floats(at(0), uint64_t(min(ROW_OF(t), rows - 1u) / share) * K), NORM, NORM ? at(2) : 0UL);
+    keep_row(t, ROW_OF_X(t), NORM, gain);
   barrier();
   float scales[TOKENS];
   [[unroll]] for (uint t = 0; t < TOKENS; ++t) scales[t] = !known ? 0.0 : NORM ? norm_scale(t, real(3)) : 1.0;
@@ -59,7 +64,7 @@ void main() {
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
       [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
         const float sum = subgroupAdd(sums[r * TOKENS + t]);
-        if (gl_SubgroupInvocationID == 0 && row + r < n && ROW_OF(t) < rows)
+        if (gl_SubgroupInvocationID == 0 && row + r < n && HAS_ROW(t))
           Floats(floats(y, uint64_t(ROW_OF(t)) * n)).v[row + r] = known ? sum * scales[t] : 0.0;
       }
   }

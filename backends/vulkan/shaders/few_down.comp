@@ -9,16 +9,19 @@ layout(constant_id = 9) const uint TILES = 1;
 
 const uint k_slots = SETS / TOKENS;
 
+shared int expert_of[k_slots];
+
 // at: digits of mid[T,S,K], their scales, down[X,N,K], y[T,N], ids[T,S] or none, grid.
 void main() {
-  const uint n = number(0), experts = number(1), tokens = count(2), token = gl_WorkGroupID.x * TOKENS;
+  const uint n = number(0), experts = number(1), token = gl_WorkGroupID.x * TOKENS;
+  // A grid for one token at a time has no more than there are: nothing waits for the count.
+  const uint tokens = TOKENS == 1 ? token + 1u : count(2);
   const uint first = (gl_WorkGroupID.y * gl_NumSubgroups + gl_SubgroupID) * TILES * ROWS;
   const uint64_t stride = row_bytes(FORMAT, K), down = at(2);
   const uint steps = TILES * k_slots * k_parts; // parts of slots of tiles
-  int id = 0;
+  int id = has(4) ? InInts(at(4)).v[token * k_slots] : 0; // of the tile that is loaded
 #define BEGIN_ROWS(step)                                                                                               \
   {                                                                                                                    \
-    if (has(4)) id = InInts(at(4)).v[token * k_slots + (step) / k_parts % k_slots];                                    \
     const uint64_t w = down + uint64_t(id >= 0 && uint(id) < experts ? id : 0) * n * stride;                           \
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {                                                                       \
       const uint row = min(first + (step) / (k_parts * k_slots) * ROWS + r, n - 1u);                                   \
@@ -26,6 +29,8 @@ void main() {
     }                                                                                                                  \
   }
 
+  for (uint i = THREAD; i < k_slots; i += THREADS)
+    expert_of[i] = has(4) ? InInts(at(4)).v[token * k_slots + i] : 0;
   BEGIN_ROWS(0)
   load_tile(0);
   keep_table(at(5));
@@ -46,6 +51,7 @@ void main() {
     take_tile();
     const bool known = id >= 0 && uint(id) < experts;
     if (i + 1u < steps) {
+      id = expert_of[(i + 1u) / k_parts % k_slots];
       BEGIN_ROWS(i + 1u)
       load_tile((i + 1u) % k_parts);
     }

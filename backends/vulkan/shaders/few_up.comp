@@ -15,10 +15,15 @@ shared float mids[TOKENS * HIDDEN];
 // at: x[T,K], gate[X,N,K], up[X,N,K], digits of mid[T,S,N], their scales, ids[T,S] or none, weights[T,S] or none, grid,
 // gain[K] or none.
 void main() {
-  const uint n = number(0), slots = number(1), experts = number(2), pairs = count(3);
+  const uint n = number(0), slots = number(1), experts = number(2);
+  // A grid for one pair at a time has no more than there are: nothing waits for the count.
+  const uint pairs = TOKENS == 1 ? ~0u : count(3);
   const uint pair = gl_WorkGroupID.x * TOKENS, begin = gl_WorkGroupID.y * HIDDEN;
   const uint first = gl_SubgroupID * TILES * (ROWS / 2u); // within the workgroup
   const int id = has(5) ? InInts(at(5)).v[pair] : 0;
+#define ROW_OF_X(t) floats(at(0), uint64_t((TOKENS == 1 ? pair : min(pair + (t), pairs - 1u)) / slots) * K)
+  const uint64_t gain = NORM ? at(8) : 0UL;
+  ask_row(ROW_OF_X(0), gain); // before the id is there
   const bool known = id >= 0 && uint(id) < experts;
   const uint64_t stride = row_bytes(FORMAT, K), offset = uint64_t(known ? id : 0) * n * stride;
   const uint64_t gate = at(1) + offset, up = at(2) + offset;
@@ -32,7 +37,7 @@ void main() {
   load_tile(0);
   keep_table(at(7));
   [[unroll]] for (uint t = 0; t < TOKENS; ++t)
-    keep_row(t, floats(at(0), uint64_t(min(pair + t, pairs - 1u) / slots) * K), NORM, NORM ? at(8) : 0UL);
+    keep_row(t, ROW_OF_X(t), NORM, gain);
   barrier();
   float scales[TOKENS];
   [[unroll]] for (uint t = 0; t < TOKENS; ++t) scales[t] = NORM ? norm_scale(t, real(5)) : 1.0;

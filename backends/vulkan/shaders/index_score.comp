@@ -16,7 +16,7 @@ const uint k_threads = 256, k_tile = 64, k_columns = 32, k_each = 4; // the work
 const uint k_fours = k_columns / 4, k_keys = 4 * BLOCKS + 4;
 shared vec4 keys[k_tile][k_fours + 1], queries[k_tile][k_fours + 1];
 shared float parts[k_tile][17];
-shared uint counts[2][k_threads], starts[64];
+shared uint counts[3], bounds[2], starts[1024]; // starts: of blocks and subgroups
 
 /// Columns of rows that a thread brings: eight of one.
 struct Piece {
@@ -46,14 +46,14 @@ Piece piece_of(uint64_t row, bool there, bool half_row, uint first) {
 }
 
 uint turn = 0;
-/// Sum over the workgroup, with one barrier.
+/// Sum over the workgroup, with one barrier; counts[turn] is zero.
 uint total_of(uint mine) {
   const uint sum = subgroupAdd(mine);
-  turn ^= 1u;
-  if (gl_SubgroupInvocationID == 0) counts[turn][gl_SubgroupID] = sum;
+  if (gl_SubgroupInvocationID == 0) atomicAdd(counts[turn], sum);
   barrier();
-  uint all = 0u;
-  for (uint i = 0; i < gl_NumSubgroups; ++i) all += counts[turn][i];
+  const uint all = counts[turn];
+  turn = turn == 2u ? 0u : turn + 1u;
+  if (THREAD == 0) counts[turn == 2u ? 0u : turn + 1u] = 0u; // two sums from now; all have read it before the barrier
   return all;
 }
 
@@ -74,27 +74,29 @@ void select_rows(uint64_t scores, Ints sel, uint seen, uint k) {
     least = min(least, held[i]);
     most = max(most, held[i]);
   }
-  valid = total_of(valid);
+  if (THREAD == 0) {
+    counts[0] = counts[1] = counts[2] = 0u;
+    bounds[0] = ~0u;
+    bounds[1] = 0u;
+  }
+  barrier();
   least = subgroupMin(least);
   most = subgroupMax(most);
-  barrier();
   if (gl_SubgroupInvocationID == 0) {
-    counts[0][gl_SubgroupID] = least;
-    counts[1][gl_SubgroupID] = most;
+    atomicMin(bounds[0], least);
+    atomicMax(bounds[1], most);
   }
-  barrier();
-  for (uint i = 0; i < gl_NumSubgroups; ++i) {
-    least = min(least, counts[0][i]);
-    most = max(most, counts[1][i]);
-  }
-  barrier();
+  valid = total_of(valid);
+  least = bounds[0];
+  most = bounds[1];
   // At least k keys are not below `low`, fewer than k not below `high`.
   uint low = valid > k ? least : 1u, high = valid > k ? most + 1u : 2u;
   while (high - low > 1u) {
     const uint middle = low + (high - low) / 2u;
-    uint mine = 0u;
-    [[unroll]] for (uint i = 0; i < 4u * BLOCKS; ++i) mine += held[i] >= middle ? 1u : 0u;
-    const uint all = total_of(mine);
+    uvec4 mine = uvec4(0u);
+    [[unroll]] for (uint b = 0; b < BLOCKS; ++b)
+      [[unroll]] for (uint i = 0; i < 4u; ++i) mine[i] += held[4u * b + i] >= middle ? 1u : 0u;
+    const uint all = total_of((mine.x + mine.y) + (mine.z + mine.w));
     if (all >= k) low = middle;
     if (all <= k) high = all == k ? low + 1u : middle;
   }
@@ -102,27 +104,37 @@ void select_rows(uint64_t scores, Ints sel, uint seen, uint k) {
   [[unroll]] for (uint i = 0; i < 4u * BLOCKS; ++i) above += held[i] > low ? 1u : 0u;
   const uint ties = k - min(total_of(above), k); // that many of those at `low` are taken, too
   // Where the rows of each block and subgroup begin: above it and at it, in the halves of a word.
-  uint before[BLOCKS + 1];
+  uint before[BLOCKS + 1], sums_before[4];
   [[unroll]] for (uint b = 0; b < BLOCKS; ++b) {
     uint mine = 0u;
     [[unroll]] for (uint i = 0; i < 4; ++i)
       mine += (held[4u * b + i] > low ? 1u : 0u) + (held[4u * b + i] == low ? 0x10000u : 0u);
     before[b] = subgroupExclusiveAdd(mine);
     const uint sum = subgroupAdd(mine);
-    barrier();
-    if (gl_SubgroupInvocationID == 0) counts[0][gl_SubgroupID] = sum;
-    barrier();
-    uint all = 0u;
-    for (uint i = 0; i < gl_NumSubgroups; ++i) {
-      if (i < gl_SubgroupID) before[b] += counts[0][i];
-      all += counts[0][i];
-    }
-    if (THREAD == 0) starts[b] = all;
+    if (gl_SubgroupInvocationID == 0) starts[b * gl_NumSubgroups + gl_SubgroupID] = sum;
   }
   barrier();
-  uint base = 0u;
+  const uint pieces = BLOCKS * gl_NumSubgroups;
+  uint all = 0u;
+  for (uint piece0 = 0u; piece0 < pieces; piece0 += k_threads) { // what comes before each; no more than 1024 pieces
+    const uint piece = piece0 + THREAD;
+    uint sum = 0u;
+    all = 0u;
+    for (uint other0 = 0u; other0 < pieces; other0 += 8u)
+      [[unroll]] for (uint other = other0; other < other0 + 8u; ++other) {
+        const uint count = other < pieces ? starts[other] : 0u;
+        if (other < piece) sum += count;
+        all += count;
+      }
+    sums_before[piece0 / k_threads] = sum;
+  }
+  barrier();
+  [[unroll]] for (uint i = 0u; i < 4u; ++i)
+    if (i * k_threads + THREAD < pieces) starts[i * k_threads + THREAD] = sums_before[i];
+  barrier();
   [[unroll]] for (uint b = 0; b < BLOCKS; ++b) {
-    uint over = (base + before[b]) & 0xffffu, level = (base + before[b]) >> 16;
+    const uint base = starts[b * gl_NumSubgroups + gl_SubgroupID] + before[b];
+    uint over = base & 0xffffu, level = base >> 16;
     [[unroll]] for (uint i = 0; i < 4; ++i) {
       const uint key = held[4u * b + i];
       const bool tie = key == low;
@@ -133,9 +145,8 @@ void select_rows(uint64_t scores, Ints sel, uint seen, uint k) {
       if (key > low) ++over;
       if (tie) ++level;
     }
-    base += starts[b];
   }
-  const uint taken = min((base & 0xffffu) + min(base >> 16, ties), k);
+  const uint taken = min((all & 0xffffu) + min(all >> 16, ties), k);
   for (uint i = taken + THREAD; i < k; i += k_threads) sel.v[i] = -1;
 }
 

@@ -51,15 +51,30 @@ void keep_digits(uint set, uint chunk, Digits d) {
   }
 }
 
-/// Row `set` of x, by the whole workgroup: times the gain, if there is one; `norm`: its squares are summed. A barrier
-/// must follow.
+Chunk first_x, first_gain; // of this thread, asked for early
+
+/// Asks for what keep_row() of set 0 begins with, ahead of loads whose address has to be waited for.
+void ask_row(uint64_t x, uint64_t gain) {
+  if (THREAD >= K / 16u) return;
+  first_x = aligned_chunk(k_f32, x, THREAD);
+  if (gain != 0UL) first_gain = aligned_chunk(k_f32, gain, THREAD);
+}
+
+/// Row `set` of x, by the whole workgroup: times the gain, if there is one; `norm`: its squares are summed. Set 0 must
+/// have been asked for. A barrier must follow.
 void keep_row(uint set, uint64_t x, bool norm, uint64_t gain) {
   float squares = 0.0;
   for (uint chunk = THREAD; chunk < K / 16u; chunk += THREADS) {
-    Chunk c = aligned_chunk(k_f32, x, chunk);
+    const bool asked = set == 0u && chunk == THREAD;
+    Chunk c;
+    if (asked)
+      c = first_x;
+    else
+      c = aligned_chunk(k_f32, x, chunk);
     if (norm) {
       squares += chunk_dot(c, c);
-      if (gain != 0UL) c = times(c, aligned_chunk(k_f32, gain, chunk));
+      if (gain != 0UL && asked) c = times(c, first_gain);
+      if (gain != 0UL && !asked) c = times(c, aligned_chunk(k_f32, gain, chunk));
     }
     if (k_plain) {
       [[unroll]] for (uint i = 0; i < 4; ++i) x_floats[set * (K / 4u) + piece_place(4u * chunk + i)] = c.v[i];
