@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint32_t k_tile_n = 128, k_tile = 64,
                         k_tile_threads = 256;  // as matmul.comp and expert_sort.comp have them
+constexpr std::uint32_t k_half_threads = 128;  // as product_tiles.glsl has it
 constexpr std::uint32_t k_sort_threads = 1024; // at most
 
 std::uint32_t word_of(Product::Mode mode) { return static_cast<std::uint32_t>(mode); }
@@ -45,7 +46,7 @@ HalfRows emit_half(Emitter& emitter, const Product& p) {
 
 /// Tiles of 128 rows where there are enough of them to fill a device, and registers.
 struct TileShape {
-  std::uint32_t rows, stages, columns, groups;
+  std::uint32_t rows, stages;
 };
 TileShape tile_shape(const Emitter& emitter, const Product& p, const HalfRows& x, bool by_list) {
   const std::uint64_t enough = emitter.shape().matrix == Matrix::plain ? 1 : 256; // tiles; for checking few will do
@@ -53,8 +54,8 @@ TileShape tile_shape(const Emitter& emitter, const Product& p, const HalfRows& x
   const Count rows = rows_of_matrix(p);
   const std::uint64_t large =
       (rows.most + 127) / 128 * ((p.n + 127) / 128) * (rows.most == p.rows.most ? 1 : p.matrices);
-  TileShape shape{by_list || x.parts == 2 || rows.most <= 64 || large < enough ? k_tile : 128, 1, k_tile_n, 4};
-  if (2 * (shape.columns + shape.rows) * row_bytes + grid_bytes <= emitter.shape().shared_bytes) shape.stages = 2;
+  TileShape shape{by_list || x.parts == 2 || rows.most <= 64 || large < enough ? k_tile : 128, 1};
+  if (2 * (k_tile_n + shape.rows) * row_bytes + grid_bytes <= emitter.shape().shared_bytes) shape.stages = 2;
   return shape;
 }
 
@@ -69,15 +70,14 @@ Dispatch half_tiles(Emitter& emitter, const Product& p, const HalfRows& x, const
   const TileShape shape = tile_shape(emitter, p, x, list != nullptr);
   const bool grouped = p.mode == Product::Mode::grouped;
   const Count rows = rows_of_matrix(p);
-  const std::uint32_t columns = how.gated ? shape.columns / 2 : shape.columns; // of y
+  const std::uint32_t columns = how.gated ? k_tile_n / 2 : k_tile_n; // of y
   Dispatch d;
   d.shader = emitter.shape().matrix == Matrix::plain ? "matmul_f16_plain" : "matmul_f16";
-  d.constants = {shape.groups * 32, format_word(p.format),
-                 word_of(p.mode),   is_aligned(p.k),
-                 shape.rows,        shape.stages,
-                 how.gated,         (how.x_by_list ? 1u : 0u) | (how.y_by_list ? 2u : 0u),
-                 how.half_out,      x.parts,
-                 shape.columns,     shape.groups};
+  d.constants = {k_half_threads,  format_word(p.format),
+                 word_of(p.mode), is_aligned(p.k),
+                 shape.rows,      shape.stages,
+                 how.gated,       (how.x_by_list ? 1u : 0u) | (how.y_by_list ? 2u : 0u),
+                 how.half_out,    x.parts};
   d.at = {reads(x.x), reads(p.w), writes(p.y), {}, reads(grid_of(emitter, p.format)), {}};
   d.n = {p.k, p.n, emitter.word(rows), p.share, p.matrices};
   if (list != nullptr) {

@@ -34,11 +34,13 @@ uint64_t row_of_code(uint code) {
   return at(from) + uint64_t(code & 0x3fffffffu) * width;
 }
 
+/// However drivers round: what is left over goes into the second part.
 uvec4 half_eight(vec4 a, vec4 b) {
-  return uvec4(half_pair(a.xy), half_pair(a.zw), half_pair(b.xy), half_pair(b.zw));
+  return uvec4(packFloat2x16(f16vec2(a.xy)), packFloat2x16(f16vec2(a.zw)), packFloat2x16(f16vec2(b.xy)),
+               packFloat2x16(f16vec2(b.zw)));
 }
-vec4 rounded(vec4 v) {
-  const uvec2 pairs = uvec2(half_pair(v.xy), half_pair(v.zw));
+/// Bit by bit: drivers may take what comes back for what was there.
+vec4 four_of(uvec2 pairs) {
   return vec4(half_to_float(pairs.x & 0xffffu), half_to_float(pairs.x >> 16), half_to_float(pairs.y & 0xffffu),
               half_to_float(pairs.y >> 16));
 }
@@ -65,7 +67,8 @@ void main() {
         if (head < heads && c < pieces) {
           const uint64_t from = floats(at(6), (uint64_t(t) * heads + head) * n + 8u * c);
           const vec4 low = InVec4(from).v * real(7), high = InVec4(from + 16UL).v * real(7);
-          halves = rest == 0u ? half_eight(low, high) : half_eight(low - rounded(low), high - rounded(high));
+          halves = half_eight(low, high);
+          if (rest == 1u) halves = half_eight(low - four_of(halves.xy), high - four_of(halves.zw));
         }
         tiles[row * k_stride + c] = halves;
       }

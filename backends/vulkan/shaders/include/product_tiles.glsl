@@ -1,33 +1,31 @@
-// Products of many rows with weights, both as float16: tiles of TILE_X rows of x by TILE_W rows of the matrix, by GROUPS
-// groups of 32 threads. What the next step needs is fetched while matrices are multiplied. With GATED half the rows of a
+// Products of many rows with weights, both as float16: tiles of TILE_X rows of x by 128 rows of the matrix, by four groups
+// of 32 threads. What the next step needs is fetched while matrices are multiplied. With GATED half the rows of a
 // tile are those of the gate's matrix, half the same of another one, and what they become together goes out.
 
 layout(constant_id = 1) const uint FORMAT = 0;
 layout(constant_id = 2) const uint MODE = 0; // rows of a tile: 0 neighbours, 1 those of one matrix by a list, 2 by group
 layout(constant_id = 3) const bool ALIGNED = false;
-layout(constant_id = 4) const uint TILE_X = 64; // 32, 64 or 128
+layout(constant_id = 4) const uint TILE_X = 64; // 64 or 128
 layout(constant_id = 5) const uint STAGES = 1;  // 2: a step is written while another one is read
 layout(constant_id = 6) const bool GATED = false;
 layout(constant_id = 7) const uint BY_LIST = 3; // with MODE 1: 1: rows of x stand in the list, 2: those of y
 layout(constant_id = 8) const bool HALF_OUT = false; // y is float16 in rows of whole 32
 layout(constant_id = 9) const uint PARTS = 1;        // 2: a row of x is the sum of two such rows
-layout(constant_id = 10) const uint TILE_W = 128;    // rows of the matrix in a tile: 128 or 256
-layout(constant_id = 11) const uint GROUPS = 4;      // of 32 threads: 4 or 8
 
 const uint k_deep = 32; // columns of a step
-const uint k_threads = 32 * GROUPS;
+const uint k_threads = 128, k_tile_w = 128;
 const uint k_stride = k_deep / 8 + 1; // rows begin at different banks
-const uint k_stage = (TILE_W + TILE_X) * k_stride;
+const uint k_stage = (k_tile_w + TILE_X) * k_stride;
 shared uvec4 tiles[STAGES * k_stage]; // rows of weights, then rows of x
 
 #include "matrix.glsl"
 #include "weights_half.glsl"
 
-const uint k_groups_x = TILE_X > 64 ? 2 : 1, k_groups_w = GROUPS / k_groups_x; // of 32 threads
-const uint k_parts_x = TILE_X / 16 / k_groups_x, k_parts_w = TILE_W / 16 / k_groups_w;
+const uint k_groups_x = TILE_X > 64 ? 2 : 1, k_groups_w = 4 / k_groups_x; // of 32 threads
+const uint k_parts_x = TILE_X / 16 / k_groups_x, k_parts_w = k_tile_w / 16 / k_groups_w;
 #define SPANS (PARTS == 1 && (FORMAT == k_q2_k_planes || FORMAT == k_iq2_xxs_planes))
-const uint k_bring_w = TILE_W * k_deep / 16 / k_threads; // chunks of 16 that a thread brings
-const uint k_bring_x = TILE_X * k_deep / 8 / k_threads;  // pieces of 8
+const uint k_bring_w = k_tile_w * k_deep / 16 / k_threads; // chunks of 16 that a thread brings
+const uint k_bring_x = TILE_X * k_deep / 8 / k_threads;    // pieces of 8
 
 struct Tile {
   uint matrix, first, rows;
@@ -65,7 +63,7 @@ Sum totals[PARTS == 2 ? k_parts_x : 1][PARTS == 2 ? k_parts_w : 1];
       LOAD_RIGHT(w_part[j], stage + (w_at + 16 * j) * k_stride + d, k_stride);                                         \
     UNROLL for (uint i = 0; i < PARTS; ++i) {                                                                          \
       LEFT x_part;                                                                                                     \
-      LOAD_LEFT(x_part, stage + (TILE_W + x_at + 16 * i) * k_stride + d, k_stride);                                    \
+      LOAD_LEFT(x_part, stage + (k_tile_w + x_at + 16 * i) * k_stride + d, k_stride);                                  \
       UNROLL for (uint j = 0; j < k_parts_w; ++j) MULTIPLY_ADD(x_part, w_part[j], sums[i][j]);                         \
     }                                                                                                                  \
   }
@@ -120,7 +118,7 @@ void main() {
 
   const uint thread = THREAD, group = thread / 32u, lane = thread % 32u;
   const uint w_at = group % k_groups_w * k_parts_w * 16u, x_at = group / k_groups_w * k_parts_x * 16u;
-  const uint first = tile_w * (GATED ? TILE_W / 2u : TILE_W);
+  const uint first = tile_w * (GATED ? k_tile_w / 2u : k_tile_w);
   const uint64_t stride = row_bytes(FORMAT, k), grid = at(4);
   const bool known = tile.matrix < matrices; // a list ends with the rows that have no matrix
   const uint64_t before = uint64_t(known ? tile.matrix : 0u) * uint64_t(n) * stride;
@@ -130,7 +128,7 @@ void main() {
   const uint w_row = thread / (k_deep / 16u), x_row = thread / (k_deep / 8u);
   uint64_t w_from[k_bring_w], x_from[k_bring_x];
   UNROLL for (uint i = 0; i < k_bring_w; ++i) {
-    const uint row = w_row + i * (TILE_W / k_bring_w);
+    const uint row = w_row + i * (k_tile_w / k_bring_w);
     // Of 32 rows in a tile 16 are the gate's, 16 the other one's.
     const uint unit = GATED ? row / 32u * 16u + row % 16u : row;
     w_from[i] = (GATED && row % 32u >= 16u ? at(6) : at(1)) + before + uint64_t(min(first + unit, n - 1u)) * stride;
@@ -171,12 +169,12 @@ void main() {
   UNROLL for (uint i = 0; i < k_bring_w; ++i) {                                                                        \
     if (SPANS) ws[i] = chunk_of_span(FORMAT, spans[i], (step) % 4u, w_chunk);                                          \
     const HalfChunk c = decode_chunk(FORMAT, ALIGNED, ws[i]);                                                          \
-    const uint to = (stage) + (w_row + i * (TILE_W / k_bring_w)) * k_stride + 2u * w_chunk;                            \
+    const uint to = (stage) + (w_row + i * (k_tile_w / k_bring_w)) * k_stride + 2u * w_chunk;                          \
     tiles[to] = c.v[0];                                                                                                \
     tiles[to + 1u] = c.v[1];                                                                                           \
   }                                                                                                                    \
   UNROLL for (uint i = 0; i < k_bring_x; ++i)                                                                          \
-    tiles[(stage) + (TILE_W + x_row + i * (TILE_X / k_bring_x)) * k_stride + x_piece] = xs[i];
+    tiles[(stage) + (k_tile_w + x_row + i * (TILE_X / k_bring_x)) * k_stride + x_piece] = xs[i];
 
   if (steps != 0u) {
     FETCH(0u)
