@@ -12,7 +12,9 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <dlfcn.h>
 #include <optional>
 #include <thread>
@@ -160,24 +162,29 @@ void open_leaves_nothing(Trial& trial, Context& context) {
 /// Drivers behind a plugin have caches that grow for a while; what a leak leaves grows for ever. So what the first
 /// rounds leave behind is forgiven when later ones leave nothing.
 void open_many_times(Trial& trial, Context& context) {
-  constexpr int k_warm_up = 10, k_chances = 3;
+  constexpr int k_warm_up = 10, k_chances = 3, k_least = 10;
   constexpr std::uint64_t k_allowed = 64; // bytes per round: less is noise of the allocator
   const HostServices services(nullptr, op_names());
   const Library library(context.settings.library);
   const scf_plugin plugin = library.query(*services.table());
+  const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < k_warm_up; ++i) one_round(plugin, *services.table(), context.settings.options);
+  // Some drivers take most of a second to open a device: as many rounds as the time allows.
+  const double each = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / k_warm_up;
+  const double fit = context.settings.limit_s / (k_chances + 2) / std::max(each, 1e-6);
+  const int rounds = static_cast<int>(std::clamp(fit, double{k_least}, double{k_rounds}));
   std::uint64_t left = 0;
   for (int chance = 0; chance < k_chances; ++chance) {
     const ProcessState before = ProcessState::now();
     const std::uint64_t bytes_before = allocated_bytes();
-    for (int i = 0; i < k_rounds; ++i) one_round(plugin, *services.table(), context.settings.options);
+    for (int i = 0; i < rounds; ++i) one_round(plugin, *services.table(), context.settings.options);
     const std::uint64_t bytes = allocated_bytes();
-    compare(trial, before, ProcessState::now(), fmt::format("opening and closing {} times", k_rounds));
-    if (bytes <= bytes_before + k_rounds * k_allowed) return;
+    compare(trial, before, ProcessState::now(), fmt::format("opening and closing {} times", rounds));
+    if (bytes <= bytes_before + static_cast<std::uint64_t>(rounds) * k_allowed) return;
     left = bytes - bytes_before;
   }
   trial.fail("memory",
-             fmt::format("opening and closing {} times leaves {} bytes of memory behind, every time", k_rounds, left));
+             fmt::format("opening and closing {} times leaves {} bytes of memory behind, every time", rounds, left));
 }
 
 void unknown_option(Trial& trial, Context& context) {

@@ -103,7 +103,7 @@ void many_proposals(Trial& trial, Context& context, const std::string& id) {
 }
 
 void many_programs(Trial& trial, Context& context, const std::string& id) {
-  constexpr int k_rounds = 60;
+  constexpr int k_rounds = 60, k_chances = 3;
   constexpr std::uint64_t k_allowed = 256; // bytes per round
   const ops::Case& test = need_case(trial, context, id);
   Transfer transfer(context.device(id), context.settings.wait_s);
@@ -113,12 +113,17 @@ void many_programs(Trial& trial, Context& context, const std::string& id) {
     piece.run();
   };
   for (int i = 0; i < 5; ++i) round();
-  const std::uint64_t before = allocated_bytes();
-  for (int i = 0; i < k_rounds; ++i) round();
-  const std::uint64_t after = allocated_bytes();
-  if (after > before + k_rounds * k_allowed)
-    trial.fail("leak",
-               fmt::format("{} programs, made, run and freed, leave {} bytes behind", k_rounds, after - before));
+  std::uint64_t left = 0;
+  for (int chance = 0; chance < k_chances;
+       ++chance) { // caches of drivers grow for a while, what a leak leaves for ever
+    const std::uint64_t before = allocated_bytes();
+    for (int i = 0; i < k_rounds; ++i) round();
+    const std::uint64_t after = allocated_bytes();
+    if (after <= before + k_rounds * k_allowed) return;
+    left = after - before;
+  }
+  trial.fail("leak",
+             fmt::format("{} programs, made, run and freed, leave {} bytes behind, every time", k_rounds, left));
 }
 
 /// Work that was queued behind a wait is given up by failing what it waits for.
