@@ -27,6 +27,7 @@ void add_common_options(CLI::App& command, CommonOptions& o) {
       .add_option("--backend", o.backends, "auto, cpu, reference, a device id, or a comma list in order of preference")
       ->capture_default_str();
   command.add_option("--plugin", o.plugins, "a backend library, manifest or folder to load as well");
+  command.add_option("--option", o.plugin_options, "BACKEND.KEY=VALUE, an option of one backend: vulkan.validation=1");
   command.add_option("--threads", o.threads, "workers (default: one per physical core)")->check(CLI::Range(1u, 4096u));
   command.add_option("--ctx", o.ctx, "context in tokens")->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   command.add_flag("--exact", o.exact, "float32 activations and caches");
@@ -47,6 +48,18 @@ void add_common_options(CLI::App& command, CommonOptions& o) {
   command.add_option("--isa", o.isa, "instruction set of the cpu backend, by name");
   command.add_flag("-v,--verbose", o.verbose, "tell more of what happens");
   command.add_flag("-q,--quiet", o.quiet, "no placement, memory plan or figures on stderr");
+}
+
+graph::RuntimeOptions CommonOptions::runtime() const {
+  graph::RuntimeOptions options{threads, plugins, isa};
+  for (const std::string& text : plugin_options) {
+    const std::size_t dot = text.find('.');
+    if (dot == std::string::npos || dot == 0 || dot > text.find('='))
+      throw Error(Code::invalid_argument, fmt::format("--option '{}' is not BACKEND.KEY=VALUE", text),
+                  "write for example --option vulkan.validation=1");
+    options.plugin_options[text.substr(0, dot)].push_back(plugins::parse_option(text.substr(dot + 1)));
+  }
+  return options;
 }
 
 LoadedModel load_model(const CommonOptions& common, const graph::ModelOptions& options, bool with_tokenizer) {

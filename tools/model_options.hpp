@@ -16,7 +16,7 @@ namespace seacliff::tools {
 struct CommonOptions {
   std::string model;
   std::string backends = "auto";
-  std::vector<std::string> plugins, deny;
+  std::vector<std::string> plugins, plugin_options, deny;
   std::uint32_t threads = 0;
   std::int64_t ctx = 0; // 0: the command's default
   bool exact = false, strict = false, verbose = false, quiet = false;
@@ -24,7 +24,8 @@ struct CommonOptions {
   bool copy_weights = false;
   std::string isa;
 
-  graph::RuntimeOptions runtime() const { return {threads, plugins, isa}; }
+  /// Throws Error(invalid_argument) for a malformed --option.
+  graph::RuntimeOptions runtime() const;
   /// Throws Error(invalid_argument) for a malformed --deny.
   graph::ModelOptions model_options() const;
 };

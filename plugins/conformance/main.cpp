@@ -12,7 +12,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -102,16 +101,6 @@ std::vector<std::string> parse_levels(const std::string& text) {
   return levels;
 }
 
-plugins::Option parse_option(const std::string& text) {
-  const std::size_t is = text.find('=');
-  if (is == std::string::npos || is == 0) usage(fmt::format("--option '{}' is not KEY=VALUE", text));
-  const std::string value = text.substr(is + 1);
-  std::int64_t integer = 0;
-  const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), integer);
-  if (ec == std::errc() && end == value.data() + value.size() && !value.empty()) return {text.substr(0, is), integer};
-  return {text.substr(0, is), value};
-}
-
 void find_library(Settings& settings, const std::string& plugin) {
   settings.given = plugin;
   if (!fs::is_regular_file(settings.given)) usage(fmt::format("there is no plugin at {}", plugin));
@@ -136,7 +125,11 @@ void find_library(Settings& settings, const std::string& plugin) {
 
 void interpret(Request& r) {
   find_library(r.settings, r.plugin);
-  for (const std::string& option : r.options) r.settings.options.push_back(parse_option(option));
+  try {
+    for (const std::string& option : r.options) r.settings.options.push_back(plugins::parse_option(option));
+  } catch (const Error& error) {
+    usage(error.status().message);
+  }
   for (const std::string& op : r.settings.ops)
     if (ops::find_schema(op) == nullptr) usage(fmt::format("there is no op '{}'", op), "docs/ops.md lists them");
   r.settings.wait_s = std::min(r.settings.wait_s, r.settings.limit_s / 2);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <exception>
 
 namespace seacliff::plugins {
@@ -140,6 +141,19 @@ std::uint64_t sum(const std::vector<HeapInfo>& heaps, std::uint64_t HeapInfo::*f
 }
 
 } // namespace
+
+Option parse_option(std::string_view text) {
+  const std::size_t is = text.find('=');
+  if (is == std::string_view::npos || is == 0)
+    throw Error(Code::invalid_argument, fmt::format("option '{}' is not KEY=VALUE", text));
+  const std::string_view value = text.substr(is + 1);
+  std::int64_t integer = 0;
+  const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), integer);
+  const bool number = ec == std::errc() && end == value.data() + value.size() && !value.empty();
+  Option option{std::string(text.substr(0, is)), integer};
+  if (!number) option.value = std::string(value);
+  return option;
+}
 
 std::uint64_t DeviceInfo::memory_total() const { return sum(heaps, &HeapInfo::total); }
 std::uint64_t DeviceInfo::memory_budget() const { return sum(heaps, &HeapInfo::budget); }

@@ -35,6 +35,8 @@ struct Option {
   std::variant<std::int64_t, double, std::string> value;
 };
 using Options = std::vector<Option>;
+/// Of "KEY=VALUE"; whole numbers become numbers. Throws Error(invalid_argument).
+Option parse_option(std::string_view text);
 
 struct HeapInfo {
   std::uint32_t id = 0, kind = SCF_HEAP_HOST;

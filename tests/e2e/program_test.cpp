@@ -92,6 +92,10 @@ TEST(Program, UsageErrorsExitWithTwo) {
            {"run", "-m", model, "-p", "x", "--think", "deeply"},
            {"run", "-m", model, "-p", "x", "--isa", "sse9"},
            {"run", "-m", model, "-p", "x", "--deny", "moe_experts"},
+           {"run", "-m", model, "-p", "x", "--option", "isa=avx2"},
+           {"run", "-m", model, "-p", "x", "--option", "cpu.isa"},
+           {"run", "-m", model, "-p", "x", "--option", "cpu.nonsense=1"},
+           {"run", "-m", model, "-p", "x", "--option", "nonsense.isa=avx2"},
            {"logits", "-m", model, "--tokens", "1,x", "--out", "/dev/null"},
        }) {
     const Ran ran = seacliff(arguments);
