@@ -1,7 +1,9 @@
 // nano on Vulkan, most often on Mesa's driver that runs on the CPU: few tokens, it is slow. To add a way to use the
 // device: a line in k_ways with options of the plugin.
 #include "tests/e2e/nano.hpp"
+#include "tests/e2e/program.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace seacliff::test {
@@ -37,15 +39,21 @@ std::vector<float> prompt_and_steps(graph::Model& model) {
   return logits;
 }
 
+/// Why nothing can run; empty: something can.
+std::string no_device() {
+  try {
+    graph::Runtime(graph::RuntimeOptions{}).open_devices("vulkan");
+    return {};
+  } catch (const Error& error) {
+    if (error.code() == Code::not_found) return error.what();
+    throw;
+  }
+}
+
 class NanoOnVulkan : public testing::TestWithParam<Way> {};
 
 TEST_P(NanoOnVulkan, LogitsAsTheReference) {
-  try {
-    graph::Runtime(graph::RuntimeOptions{}).open_devices("vulkan");
-  } catch (const Error& error) {
-    if (error.code() == Code::not_found) GTEST_SKIP() << error.what();
-    throw;
-  }
+  if (const std::string why = no_device(); !why.empty()) GTEST_SKIP() << why;
   graph::RuntimeOptions settings;
   settings.plugin_options["vulkan"] = GetParam().options;
   const auto runtime = std::make_shared<graph::Runtime>(settings);
@@ -56,6 +64,42 @@ TEST_P(NanoOnVulkan, LogitsAsTheReference) {
   EXPECT_LT(off.mean_kl, 1e-6);
   EXPECT_EQ(off.top1, 1.0);
 }
+
+#ifdef SEACLIFF_VULKAN_LAYERS
+/// The program with a driver that fails as vulkan_faults.cpp describes.
+Ran with_fault(const std::string& fault) {
+  return seacliff({"run", "-m", nano_gguf("q4"), "-p", "The sea", "--raw", "-n", "40", "--ctx", "256", "--temp", "0",
+                   "--backend", "vulkan", "--option", "vulkan.staging=1"},
+                  0,
+                  {{"VK_LAYER_PATH", SEACLIFF_VULKAN_LAYERS},
+                   {"VK_INSTANCE_LAYERS", "VK_LAYER_SEACLIFF_faults"},
+                   {"SEACLIFF_VULKAN_FAULT", fault}});
+}
+
+TEST(VulkanFaults, ALostDeviceEndsTheRun) {
+  if (const std::string why = no_device(); !why.empty()) GTEST_SKIP() << why;
+  const Ran whole = with_fault("");
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  for (const std::string at : {"lost:1", "lost:20", "lost:60"}) { // as weights come, and between tokens
+    SCOPED_TRACE(at);
+    const Ran ran = with_fault(at);
+    EXPECT_EQ(ran.exit_code, 1);
+    EXPECT_THAT(ran.err, testing::HasSubstr("VK_ERROR_DEVICE_LOST"));
+    EXPECT_EQ(whole.out.rfind(ran.out.substr(0, ran.out.find_last_not_of('\n') + 1), 0), 0U) << ran.out;
+  }
+}
+
+TEST(VulkanFaults, MemoryThatRunsOutIsNamed) {
+  if (const std::string why = no_device(); !why.empty()) GTEST_SKIP() << why;
+  for (const std::string bytes : {"memory:4096", "memory:1000000", "memory:30000000"}) {
+    SCOPED_TRACE(bytes);
+    const Ran ran = with_fault(bytes);
+    EXPECT_EQ(ran.exit_code, 1);
+    EXPECT_THAT(ran.err,
+                testing::ContainsRegex("heap [01] of device .* no room for a buffer of [0-9]+ bytes, [0-9]+ are free"));
+  }
+}
+#endif
 
 INSTANTIATE_TEST_SUITE_P(Nano, NanoOnVulkan, testing::ValuesIn(k_ways), [](const auto& way) { return way.param.name; });
 
