@@ -68,7 +68,7 @@ TEST_P(NanoOnVulkan, LogitsAsTheReference) {
 #ifdef SEACLIFF_VULKAN_LAYERS
 /// The program with a driver that fails as vulkan_faults.cpp describes.
 Ran with_fault(const std::string& fault) {
-  return seacliff({"run", "-m", nano_gguf("q4"), "-p", "The sea", "--raw", "-n", "40", "--ctx", "256", "--temp", "0",
+  return seacliff({"run", "-m", nano_gguf("q4"), "-p", "The sea", "--raw", "-n", "8", "--ctx", "256", "--temp", "0",
                    "--backend", "vulkan", "--option", "vulkan.staging=1"},
                   0,
                   {{"VK_LAYER_PATH", SEACLIFF_VULKAN_LAYERS},
@@ -80,7 +80,7 @@ TEST(VulkanFaults, ALostDeviceEndsTheRun) {
   if (const std::string why = no_device(); !why.empty()) GTEST_SKIP() << why;
   const Ran whole = with_fault("");
   ASSERT_EQ(whole.exit_code, 0) << whole.err;
-  for (const std::string at : {"lost:1", "lost:20", "lost:60"}) { // as weights come, and between tokens
+  for (const std::string at : {"lost:1", "lost:250"}) { // as weights come, and between tokens
     SCOPED_TRACE(at);
     const Ran ran = with_fault(at);
     EXPECT_EQ(ran.exit_code, 1);
@@ -91,7 +91,7 @@ TEST(VulkanFaults, ALostDeviceEndsTheRun) {
 
 TEST(VulkanFaults, MemoryThatRunsOutIsNamed) {
   if (const std::string why = no_device(); !why.empty()) GTEST_SKIP() << why;
-  for (const std::string bytes : {"memory:4096", "memory:1000000", "memory:30000000"}) {
+  for (const std::string bytes : {"memory:4096", "memory:30000000"}) {
     SCOPED_TRACE(bytes);
     const Ran ran = with_fault(bytes);
     EXPECT_EQ(ran.exit_code, 1);
