@@ -1,5 +1,5 @@
 # precompile(TARGET [HEADER...]): the standard library, and headers that most of a target's sources want, are read once.
-# Off in the sanitizers' tree, which so proves that each source includes what it uses.
+# A tree with -DSEACLIFF_PRECOMPILE=OFF proves that each source includes what it uses.
 option(SEACLIFF_PRECOMPILE "precompiled headers" ON)
 if(SEACLIFF_CCACHE AND SEACLIFF_PRECOMPILE) # ccache takes no precompiled header unless it may trust what it was made of
   foreach(language IN ITEMS C CXX)
