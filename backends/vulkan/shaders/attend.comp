@@ -1,11 +1,9 @@
-// Attention of four heads of a token over a part of the rows that it sees. Eight rows at a time are brought, all heads
+// Attention of four heads of a token over the rows that it sees. Eight rows at a time are brought, all heads
 // look at them, and whenever a larger score turns up, what was summed so far is scaled down.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "base.glsl"
 #include "seen.glsl"
-
-layout(constant_id = 3) const uint PARTS = 1; // 1: done here, with the sink; else attend_merge.comp does that
 
 const uint k_heads = 4, k_rows = 8, k_widest = 512, k_threads = 256; // the workgroup's size must be this
 const uint k_columns = k_widest / k_threads;
@@ -15,13 +13,12 @@ shared vec4 weights[k_rows]; // of all heads
 shared vec4 shrink;
 shared float peak[k_heads], total[k_heads];
 
-// at: as seen.glsl has them, then q[T,H,D], sums[T,H,parts,D+2] or o[T,H,D], sinks[H].
+// at: as seen.glsl has them, then q[T,H,D], o[T,H,D], sinks[H].
 void main() {
-  const uint n = number(0), heads = number(6), t = gl_WorkGroupID.z, part = gl_WorkGroupID.y;
+  const uint n = number(0), heads = number(6), t = gl_WorkGroupID.z;
   const uint first_head = gl_WorkGroupID.x * k_heads, thread = THREAD, fours = (n + 3u) / 4u;
   const float scale = real(7);
   const Seen seen = seen_by(t);
-  const uint each = (seen.count + PARTS - 1u) / PARTS, begin = part * each, end = min(begin + each, seen.count);
 
   const uint mine = min(k_heads, heads - first_head); // heads of this workgroup
   InFloats q = InFloats(floats(at(6), (uint64_t(t) * heads + first_head) * n));
@@ -36,8 +33,8 @@ void main() {
   vec4 mixed[k_columns]; // of all heads
   [[unroll]] for (uint c = 0; c < k_columns; ++c) mixed[c] = vec4(0.0);
 
-  for (uint at_row = begin; at_row < end; at_row += k_rows) {
-    const uint here = min(k_rows, end - at_row);
+  for (uint at_row = 0; at_row < seen.count; at_row += k_rows) {
+    const uint here = min(k_rows, seen.count - at_row);
     barrier();
     for (uint i = thread; i < here * 4u * fours; i += k_threads) {
       const uint r = i / (4u * fours), d = i % (4u * fours);
@@ -80,20 +77,10 @@ void main() {
   barrier();
   for (uint g = 0; g < mine; ++g) {
     const uint64_t pair = uint64_t(t) * heads + first_head + g;
-    if (PARTS == 1) {
-      const float sink = InFloats(at(8)).v[first_head + g], most = max(peak[g], sink);
-      const float gain = exp(peak[g] - most) / (total[g] * exp(peak[g] - most) + exp(sink - most));
-      Floats o = Floats(floats(at(7), pair * n));
-      [[unroll]] for (uint c = 0; c < k_columns; ++c)
-        if (c * k_threads + thread < n) o.v[c * k_threads + thread] = mixed[c][g] * gain;
-    } else {
-      Floats sums = Floats(floats(at(7), (pair * PARTS + part) * (n + 2u)));
-      [[unroll]] for (uint c = 0; c < k_columns; ++c)
-        if (c * k_threads + thread < n) sums.v[c * k_threads + thread] = mixed[c][g];
-      if (thread == 0) {
-        sums.v[n] = peak[g];
-        sums.v[n + 1u] = total[g];
-      }
-    }
+    const float sink = InFloats(at(8)).v[first_head + g], most = max(peak[g], sink);
+    const float gain = exp(peak[g] - most) / (total[g] * exp(peak[g] - most) + exp(sink - most));
+    Floats o = Floats(floats(at(7), pair * n));
+    [[unroll]] for (uint c = 0; c < k_columns; ++c)
+      if (c * k_threads + thread < n) o.v[c * k_threads + thread] = mixed[c][g] * gain;
   }
 }
