@@ -33,13 +33,14 @@ void Gemm::run_squares(GemmArgs args) const {
 }
 
 void Gemm::multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
-                    std::int64_t y_stride) const {
+                    std::int64_t y_stride, bool stream) const {
   GemmArgs args{};
   args.w = w.row(first_row + part.rows.begin);
   args.rows = part.rows.end - part.rows.begin;
   args.tokens = part.tokens.end - part.tokens.begin;
   args.y = y + part.tokens.begin * y_stride + part.rows.begin;
   args.y_stride = y_stride;
+  args.stream = stream;
   Activations from = x;
   from.data += x.packed ? static_cast<std::uint64_t>(part.tokens.begin / k_packed_tokens) * k_packed_bytes
                         : static_cast<std::uint64_t>(part.tokens.begin) * x.stride;

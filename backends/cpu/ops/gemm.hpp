@@ -43,9 +43,9 @@ public:
   void (*pack() const)(const PackArgs&) { return act_ == Act::none ? nullptr : format_->pack; }
 
   /// y[token][row] for a rectangle; y is [tokens, y_stride] with column 0 = row 0. `first_row` is that of the matrix in
-  /// the weight.
+  /// the weight. `stream`: y is not read soon.
   void multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
-                std::int64_t y_stride) const;
+                std::int64_t y_stride, bool stream = true) const;
   /// The same with f32 activations, and their squares: as Format::gemm_squares.
   void run_squares(GemmArgs args) const;
   /// Everything said by the caller but the weight's format and what `x` says.

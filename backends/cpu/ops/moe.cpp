@@ -272,6 +272,7 @@ private:
     args.y_row = s.pair + s.begin[e];
     args.y = slots + rows.begin - first;
     args.y_stride = stride;
+    args.stream = true;
     if (mid.tiles.packed && args.tokens > k_few_tokens) {
       Activations x = mid.tiles;
       x.data += static_cast<std::uint64_t>(first_tile(e, s.begin[e])) * k_packed_bytes;

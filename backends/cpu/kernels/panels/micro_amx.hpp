@@ -34,12 +34,19 @@ struct Micro {
         const int next_u = wraps && !ends ? u + 1 : u; // at the end: anything
         const Operands now{panel.codes + 4 * u, tiles[t].codes + 64 * u};
         const Operands next{panel.codes + 4 * next_u, tiles[wraps ? 0 : t + 1].codes + 64 * next_u};
+        const TileSums* coming = sums + (wraps ? 0 : t + 1);
         if (before.sums == nullptr) {
-          dot_256(now, next, buffers[flip], [](int) {});
+          dot_256(now, next, buffers[flip], [&](int part) { fetch(next, coming, part); });
         } else if (before.first) {
-          dot_256(now, next, buffers[flip], [&](int part) { scale<true>(before, part); });
+          dot_256(now, next, buffers[flip], [&](int part) {
+            fetch(next, coming, part);
+            scale<true>(before, part);
+          });
         } else {
-          dot_256(now, next, buffers[flip], [&](int part) { scale<false>(before, part); });
+          dot_256(now, next, buffers[flip], [&](int part) {
+            fetch(next, coming, part);
+            scale<false>(before, part);
+          });
         }
         before = {buffers[flip], panel.scale[u], tiles[t].scale[u], sums + t, first && u == 0};
         flip ^= 1;
@@ -60,6 +67,14 @@ private:
     TileSums* sums; // nullptr: nothing
     bool first;
   };
+
+  /// An eighth of the tokens and sums of the next products: a tile's lines come one by one if they are not at hand.
+  SCF_INLINE void fetch(const Operands& next, const TileSums* sums, int part) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) __builtin_prefetch(next.tokens[8 * part + i]);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) __builtin_prefetch(sums->sum[4 * part + i], 1);
+  }
 
   /// Four rows of the 32.
   template <bool FIRST> SCF_INLINE void scale(const Scaling& s, int part) {

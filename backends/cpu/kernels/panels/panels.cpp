@@ -15,7 +15,9 @@ SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row,
   const std::int64_t tokens = lesser<std::int64_t>(k_tile, end - token);
   for (std::int64_t t = 0; t < tokens; ++t) {
     float* y = a.y + (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
-    if (rows == k_panel_rows) {
+    if (rows == k_panel_rows && a.stream && reinterpret_cast<std::uintptr_t>(y) % 64 == 0) {
+      for (int half = 0; half < 2; ++half) stream(y + 16 * half, load_as<F16>(by_token[half][t]));
+    } else if (rows == k_panel_rows) {
       for (int half = 0; half < 2; ++half) store_as(y + 16 * half, load_as<F16>(by_token[half][t]));
     } else {
       for (std::int64_t r = 0; r < rows; ++r) y[r] = by_token[r / 16][t][r % 16];
@@ -104,6 +106,7 @@ template <class Fmt> void multiply(const GemmArgs& a) {
     if (a.w2 != nullptr) multiply_many<Fmt>(second_of(a), scratch);
   }
   Micro::end();
+  if (a.stream) settle_streams();
 }
 
 template <class Fmt> void pack(const PackArgs& a) {
