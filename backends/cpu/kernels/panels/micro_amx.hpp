@@ -24,15 +24,18 @@ struct Micro {
 
   /// sums[t] += panel x tiles[t], of `units` blocks of 256; `first`: sums begin with this. Block by block, so that the
   /// weights stay in the first-level cache while all tiles meet them.
-  static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first) {
+  static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first,
+                       Ahead ahead) {
     alignas(64) std::int32_t buffers[2][4][256];
     Scaling before{};
     int flip = 0;
+    const std::int64_t lines = ahead.each(8 * units * count); // in each of the pauses
     for (int u = 0; u < units; ++u)
       for (int t = 0; t < count; t += 2) {
         const int width = lesser(2, count - t);
         const Operands now{panel.codes + 4 * u, {tiles[t].codes + 64 * u, tiles[t + width - 1].codes + 64 * u}};
-        width == 2 ? dot_after<2>(now, buffers[flip], before) : dot_after<1>(now, buffers[flip], before);
+        width == 2 ? dot_after<2>(now, buffers[flip], before, ahead, lines)
+                   : dot_after<1>(now, buffers[flip], before, ahead, lines);
         before = {buffers[flip], panel.scale[u], {tiles[t].scale[u], tiles[t + width - 1].scale[u]},
                   sums + t,      width,          first && u == 0};
         flip ^= 1;
@@ -63,11 +66,16 @@ private:
     s.first ? body(Number<1>{}, Number<1>{}) : body(Number<1>{}, Number<0>{});
   }
   /// Products of WIDTH tiles, among them the scaling of what was there before.
-  template <int WIDTH> static void dot_after(const Operands& now, std::int32_t (*out)[256], const Scaling& before) {
-    if (before.sums == nullptr) return dot_256<WIDTH>(now, out, [](int) {});
+  template <int WIDTH>
+  static void dot_after(const Operands& now, std::int32_t (*out)[256], const Scaling& before, Ahead& ahead,
+                        std::int64_t lines) {
+    if (before.sums == nullptr) return dot_256<WIDTH>(now, out, [&](int) { ahead.fetch(lines); });
     with_width(before, [&](auto width, auto begins) {
       constexpr int rows = k_panel_rows / (8 * WIDTH); // in each of the pauses
-      dot_256<WIDTH>(now, out, [&](int pause) { scale<width.n, begins.n != 0, rows>(before, rows * pause); });
+      dot_256<WIDTH>(now, out, [&](int pause) {
+        ahead.fetch(lines);
+        scale<width.n, begins.n != 0, rows>(before, rows * pause);
+      });
     });
   }
 

@@ -73,6 +73,28 @@ SCF_INLINE std::int64_t block_rows(std::int64_t tiles) {
   return lesser<std::int64_t>(k_block_panels, k_block_sums / tiles) * k_panel_rows;
 }
 
+/// Weights that are brought near while products are made: a core waits for too few lines at once to do it only when it
+/// unpacks them. `rows` stretches of `lines`, `stride` bytes apart.
+struct Ahead {
+  const std::byte* row;
+  std::uint64_t stride;
+  std::int64_t rows, lines;
+  std::int64_t line = 0;
+
+  /// Lines for each of so many times.
+  std::int64_t each(std::int64_t times) const { return (rows * lines + times - 1) / times; }
+  void fetch(std::int64_t n) {
+    for (; n > 0 && rows > 0; --n) {
+      __builtin_prefetch(row + 64 * line, 0, 2);
+      if (++line < lines) continue;
+      line = 0;
+      row += stride;
+      --rows;
+    }
+  }
+};
+SCF_INLINE std::int64_t lines_of(std::uint64_t bytes) { return static_cast<std::int64_t>((bytes + 63) / 64); }
+
 // ---- weights --------------------------------------------------------------------------------------------------------
 
 typedef std::int16_t W16 __attribute__((vector_size(32)));
