@@ -54,8 +54,7 @@ std::optional<StreamPlan> plan_stream(const Shape& shape, const StreamWork& work
   if (is_too_much(plan.tokens)) return std::nullopt;
 
   // Loads that a lane has on their way: fewer where what they meet needs registers, too.
-  const bool much_x = plan.tokens >= 4 || work.slots > 1;
-  const std::uint32_t loads = much_x ? 2 : 4, units = work.k / unit_elems(work.format);
+  const std::uint32_t loads = plan.tokens >= 4 ? 2 : 4, units = work.k / unit_elems(work.format);
   plan.deep = std::min(std::bit_ceil((units + shape.subgroup - 1) / shape.subgroup), loads / work.in_pairs);
   if (plan.tokens >= 4) plan.deep = 1; // two rows share what is read of x
   plan.rows = loads / plan.deep;
