@@ -7,13 +7,9 @@
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
-SCF_INLINE float largest_of(__m256 v) {
-  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-}
 /// (a & mask) | b
 SCF_INLINE Z masked_or(Z a, Z mask, Z b) { return _mm512_ternarylogic_epi32(a, mask, b, 0xea); }
+/// (a & mask) | (b & ~mask)
 SCF_INLINE Z chosen(Z mask, Z a, Z b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); }
 SCF_INLINE Z flipped(Z v, std::uint32_t flip) { return _mm512_xor_si512(v, _mm512_set1_epi32(static_cast<int>(flip))); }
 

@@ -5,7 +5,7 @@
 // sub-blocks have, so that sums stay integers for 256 elements: what that rounds away is about 1/250 of the largest of
 // 256 weights, far below what the formats themselves round away. Activations: int8 with one scale per 256 (Act::q8_k),
 // in tiles of 16 tokens in which the token is the lane and a lane holds four of the panel's neighbours. A result is 32
-// rows x 16 tokens, and nothing is moved across lanes before the end of k.
+// rows x some tiles, and nothing is moved across lanes before the end of k.
 //
 // Within a block of 256 k may stand in another order, the same in panel and tile: as unpacking leaves it (Order). To
 // bring activations into it costs little, for a tile meets many panels.
