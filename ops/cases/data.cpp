@@ -10,9 +10,9 @@ namespace seacliff::ops {
 namespace {
 
 constexpr float k_far_off = 1000.0f; // what unused rows of a STATE hold
-// Encoding is slow, and ten times slower with a sanitizer: further blocks of a weight are copies of these.
+// Encoding is slow, and six times slower with a sanitizer: further blocks of a weight are copies of these.
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t k_blocks_made = 16;
+constexpr std::size_t k_blocks_made = 48;
 #else
 constexpr std::size_t k_blocks_made = 96;
 #endif
