@@ -100,10 +100,11 @@ std::string what_is_missing(const Answers& a) {
   };
   for (const auto& [there, name] : needed)
     if (there == VK_FALSE) return "the driver offers no " + std::string(name);
-  constexpr VkSubgroupFeatureFlags arithmetic = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+  constexpr VkSubgroupFeatureFlags sums =
+      VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
   if ((a.v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) == 0 ||
-      (a.v11.subgroupSupportedOperations & arithmetic) != arithmetic)
-    return "the driver offers no sums over subgroups";
+      (a.v11.subgroupSupportedOperations & sums) != sums)
+    return "the driver offers no sums over subgroups, or no shuffles";
   if (compute_family(a) < 0) return "there is no queue for compute";
   if (a.properties.properties.limits.maxComputeSharedMemorySize < 32768)
     return "workgroups share less than 32 KiB of memory";

@@ -132,7 +132,8 @@ void Transfer::read(Buffer& from, std::uint64_t offset, std::span<std::byte> byt
 
 double measure_copies(const std::shared_ptr<Device>& device) {
   constexpr std::uint64_t largest = std::uint64_t{1} << 29, smallest = std::uint64_t{1} << 24;
-  constexpr int rounds = 4, copies = 8;
+  constexpr int least_rounds = 4, copies = 8;
+  constexpr std::chrono::milliseconds enough(250); // a device that was idle runs at low clocks for a while
   if (device->tables().queue.copy == nullptr) return 0;
   const std::uint32_t heap = device->info().own_heap().id;
   const std::uint64_t room = std::min(device->budget(heap) / 4, largest), bytes = room / k_page * k_page;
@@ -143,7 +144,8 @@ double measure_copies(const std::shared_ptr<Device>& device) {
     Semaphore done = device->create_semaphore();
     std::uint64_t submitted = 0;
     double best = 0;
-    for (int round = 0; round < rounds; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int round = 0; round < least_rounds || std::chrono::steady_clock::now() - start < enough; ++round) {
       const auto begin = std::chrono::steady_clock::now();
       for (int i = 0; i < copies; ++i) {
         const scf_wait before = done.at(submitted), after = done.at(++submitted);

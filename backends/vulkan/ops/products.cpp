@@ -29,8 +29,8 @@ bool emit_streamed(Emitter& emitter, const Product& p) {
   d.at = {reads(p.x), reads(grid_of(emitter, p.format)), reads(p.norm.gain), reads(p.w), writes(p.y)};
   if (by_id) d.at.push_back(reads(p.ids));
   d.n = {emitter.word(p.rows), p.share, p.matrices, Emitter::word(p.norm.eps), p.n};
-  d.groups[0] = {fixed(p.n), plan->group_rows()};
-  d.groups[1] = {sets, plan->tokens};
+  d.groups[0] = {sets, plan->tokens};
+  d.groups[1] = {fixed(p.n), plan->group_rows()};
   d.groups[2] = {fixed(grouped ? p.matrices : 1)};
   emitter.add(std::move(d));
   return true;
@@ -73,8 +73,9 @@ bool join_products(Dispatch& into, const Dispatch& other) {
   into.n.push_back(other.n.back());
   ++into.constants[joined];
   // Every matrix has workgroups of its own.
-  Extent& rows = into.groups[0];
-  const std::uint64_t more = other.groups[0].count.factor;
+  const std::size_t by_rows = streamed ? 1 : 0;
+  Extent& rows = into.groups[by_rows];
+  const std::uint64_t more = other.groups[by_rows].count.factor;
   const std::uint64_t blocks = (rows.count.factor + rows.per - 1) / rows.per + (more + rows.per - 1) / rows.per;
   rows.count = fixed(blocks * rows.per);
   return true;

@@ -27,7 +27,8 @@ std::uint32_t unit_elems(WeightFormat format) {
 std::uint64_t shared_bytes(const StreamWork& work, std::uint64_t tokens) {
   const std::uint64_t elems = tokens * work.slots * work.k;
   if (work.digits == 0) return elems * 4;
-  return elems * work.digits + elems / 16 * 8; // a scale and a sum for sixteen
+  const bool has_least = work.format.dtype == DType::q2_k || work.format.dtype == DType::q4_k;
+  return elems * work.digits + elems / 16 * (has_least ? 8 : 4); // a scale and perhaps a sum for sixteen
 }
 
 bool is_streamed(const Shape& shape, const StreamWork& work) {
@@ -46,22 +47,28 @@ std::optional<StreamPlan> plan_stream(const Shape& shape, const StreamWork& work
   if (!is_streamed(shape, work) || shape.shared_bytes < k_other_shared) return std::nullopt;
   StreamPlan plan;
   plan.tokens = static_cast<std::uint32_t>(std::bit_ceil(std::min(work.tokens, k_most_tokens)));
-  while (plan.tokens > 1 && shared_bytes(work, plan.tokens) > shape.shared_bytes - k_other_shared) plan.tokens /= 2;
-  if (shared_bytes(work, plan.tokens) > shape.shared_bytes - k_other_shared) return std::nullopt;
+  const auto is_too_much = [&](std::uint64_t tokens) {
+    return shared_bytes(work, tokens) > shape.shared_bytes - k_other_shared || tokens * work.in_pairs > shape.subgroup;
+  };
+  while (plan.tokens > 1 && is_too_much(plan.tokens)) plan.tokens /= 2;
+  if (is_too_much(plan.tokens)) return std::nullopt;
 
   // Loads that a lane has on their way: fewer where what they meet needs registers, too.
-  const bool much_x = plan.tokens >= 4 || work.slots > 1;
-  const std::uint32_t loads = much_x ? 2 : 4, units = work.k / unit_elems(work.format);
+  const std::uint32_t loads = plan.tokens >= 4 ? 2 : 4, units = work.k / unit_elems(work.format);
   plan.deep = std::min(std::bit_ceil((units + shape.subgroup - 1) / shape.subgroup), loads / work.in_pairs);
   if (plan.tokens >= 4) plan.deep = 1; // two rows share what is read of x
   plan.rows = loads / plan.deep;
-  while (plan.rows > work.in_pairs && work.rows / plan.rows < k_enough_subgroups / 4) plan.rows /= 2;
+  const auto is_too_much_for_lanes = [&] { return plan.rows * plan.tokens > shape.subgroup; }; // each has one sum
+  while (plan.rows > work.in_pairs && (work.rows / plan.rows < k_enough_subgroups / 4 || is_too_much_for_lanes()))
+    plan.rows /= 2;
 
   // Larger workgroups where more of x has to be brought.
   plan.subgroups = plan.tokens >= 4 ? 16 : 8;
   plan.subgroups = std::min(plan.subgroups, std::max(shape.most_threads / shape.subgroup, 1u));
-  const std::uint64_t tiles = work.rows / plan.rows / k_enough_subgroups;
-  plan.tiles = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(tiles, 1, k_most_tiles));
+  const std::uint64_t tiles = work.rows / plan.rows * ((work.tokens + plan.tokens - 1) / plan.tokens);
+  const bool much_to_bring = plan.tokens > 1 && work.digits == 0;
+  const std::uint64_t enough = much_to_bring ? k_enough_subgroups / 2 : k_enough_subgroups;
+  plan.tiles = static_cast<std::uint32_t>(std::clamp<std::uint64_t>((tiles + enough - 1) / enough, 1, k_most_tiles));
   while (plan.group_rows() % work.multiple != 0) ++plan.tiles;
   return plan;
 }

@@ -14,7 +14,7 @@ layout(constant_id = 12) const uint JOINED = 1; // matrices that are multiplied 
 void main() {
   // A grid for one row at a time has no more than there are: nothing waits for the count.
   const uint rows = TOKENS == 1 ? ~0u : count(0), share = number(1), matrices = number(2), per = gl_NumSubgroups * TILES * ROWS;
-  uint of = 0, block = gl_WorkGroupID.x;
+  uint of = 0, block = gl_WorkGroupID.y;
   [[unroll]] for (uint i = 0; i + 1 < JOINED; ++i) {
     const uint blocks = (number(4 + i) + per - 1u) / per;
     if (of != i || block < blocks) continue;
@@ -25,12 +25,12 @@ void main() {
   uint matrix = MODE == 2 ? gl_WorkGroupID.z : 0u;
   bool known = true;
   if (MODE == 1) {
-    const int id = InInts(at(5)).v[gl_WorkGroupID.y];
+    const int id = InInts(at(5)).v[gl_WorkGroupID.x];
     known = id >= 0 && uint(id) < matrices;
     matrix = known ? uint(id) : 0u;
   }
   /// Row of y that has token t.
-#define ROW_OF(t) ((gl_WorkGroupID.y * TOKENS + (t)) * (MODE == 2 ? matrices : 1u) + (MODE == 2 ? matrix : 0u))
+#define ROW_OF(t) ((gl_WorkGroupID.x * TOKENS + (t)) * (MODE == 2 ? matrices : 1u) + (MODE == 2 ? matrix : 0u))
 
   const uint64_t y = at(4 + 2 * of), stride = row_bytes(FORMAT, K);
   const uint64_t w = at(3 + 2 * of) + uint64_t(matrix) * uint64_t(n) * stride;
@@ -40,11 +40,12 @@ void main() {
   BEGIN_ROWS(0)
   load_tile(0);
   keep_table(at(1));
-  [[unroll]] for (uint t = 0; t < TOKENS; ++t)
-    keep_row(t, floats(at(0), uint64_t(min(ROW_OF(t), rows - 1u) / share) * K), NORM, NORM ? at(2) : 0UL);
+  [[unroll]] for (uint i = 0; i < TOKENS; ++i)
+    x_rows[i] = floats(at(0), uint64_t(min(ROW_OF(i), rows - 1u) / share) * K);
+  keep_rows(NORM, NORM ? at(2) : 0UL);
   barrier();
-  float scales[TOKENS];
-  [[unroll]] for (uint t = 0; t < TOKENS; ++t) scales[t] = !known ? 0.0 : NORM ? norm_scale(t, real(3)) : 1.0;
+  const uint r = sum_row(), t = sum_token();
+  const float scale = NORM ? norm_scale(t, real(3)) : 1.0;
 
   for (uint i = 0; i < TILES * k_parts; ++i) {
     const uint tile = i / k_parts, part = i % k_parts, row = first + tile * ROWS;
@@ -57,11 +58,8 @@ void main() {
     if (part == 0u) clear_sums();
     add_tile(part, 0);
     if (part + 1u < k_parts) continue;
-    [[unroll]] for (uint r = 0; r < ROWS; ++r)
-      [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
-        const float sum = subgroupAdd(sums[r * TOKENS + t]);
-        if (gl_SubgroupInvocationID == 0 && row + r < n && ROW_OF(t) < rows)
-          Floats(floats(y, uint64_t(ROW_OF(t)) * n)).v[row + r] = known ? sum * scales[t] : 0.0;
-      }
+    const float sum = folded_sums();
+    if (is_first_of_sum() && row + r < n && ROW_OF(t) < rows)
+      Floats(floats(y, uint64_t(ROW_OF(t)) * n)).v[row + r] = known ? sum * scale : 0.0;
   }
 }

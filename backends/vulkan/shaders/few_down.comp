@@ -42,6 +42,7 @@ void main() {
   }
   barrier();
 
+  const uint r = sum_row(), t = sum_token();
   for (uint i = 0; i < steps; ++i) {
     const uint part = i % k_parts, slot = i / k_parts % k_slots, row = first + i / (k_parts * k_slots) * ROWS;
     if (row >= n) break;
@@ -54,11 +55,8 @@ void main() {
     if (part == 0u && slot == 0u) clear_sums();
     if (known) add_tile(part, slot);
     if (part + 1u < k_parts || slot + 1u < k_slots) continue;
-    [[unroll]] for (uint r = 0; r < ROWS; ++r)
-      [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
-        const float sum = subgroupAdd(sums[r * TOKENS + t]);
-        if (gl_SubgroupInvocationID == 0 && row + r < n && token + t < tokens)
-          Floats(floats(at(3), uint64_t(token + t) * n)).v[row + r] = sum;
-      }
+    const float sum = folded_sums();
+    if (is_first_of_sum() && row + r < n && token + t < tokens)
+      Floats(floats(at(3), uint64_t(token + t) * n)).v[row + r] = sum;
   }
 }

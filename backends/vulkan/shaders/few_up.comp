@@ -33,11 +33,12 @@ void main() {
   BEGIN_ROWS(0)
   load_tile(0);
   keep_table(at(7));
-  [[unroll]] for (uint t = 0; t < TOKENS; ++t)
-    keep_row(t, floats(at(0), uint64_t(min(pair + t, pairs - 1u) / slots) * K), NORM, NORM ? at(8) : 0UL);
+  [[unroll]] for (uint i = 0; i < TOKENS; ++i)
+    x_rows[i] = floats(at(0), uint64_t(min(pair + i, pairs - 1u) / slots) * K);
+  keep_rows(NORM, NORM ? at(8) : 0UL);
   barrier();
-  float scales[TOKENS];
-  [[unroll]] for (uint t = 0; t < TOKENS; ++t) scales[t] = NORM ? norm_scale(t, real(5)) : 1.0;
+  const uint r = sum_row(), t = sum_token();
+  const float scale = NORM ? norm_scale(t, real(5)) : 1.0;
   const float weight = !known ? 0.0 : has(6) ? InFloats(at(6)).v[pair] : 1.0;
 
   for (uint i = 0; i < TILES * k_parts; ++i) {
@@ -50,13 +51,10 @@ void main() {
     if (part == 0u) clear_sums();
     add_tile(part, 0);
     if (part + 1u < k_parts) continue;
-    [[unroll]] for (uint r = 0; r < ROWS; r += 2)
-      [[unroll]] for (uint t = 0; t < TOKENS; ++t) {
-        const float g = subgroupAdd(sums[r * TOKENS + t]) * scales[t];
-        const float u = subgroupAdd(sums[(r + 1) * TOKENS + t]) * scales[t];
-        if (gl_SubgroupInvocationID == 0)
-          mids[t * HIDDEN + first + i / k_parts * (ROWS / 2u) + r / 2u] = known ? gated(g, u, real(4)) * weight : 0.0;
-      }
+    const float sum = folded_sums() * scale, next_row = subgroupShuffleXor(sum, k_lanes_of_sum * TOKENS);
+    if (!is_first_of_sum() || r % 2u != 0u) continue;
+    const uint unit = first + (i / k_parts * ROWS + r) / 2u;
+    mids[t * HIDDEN + unit] = known ? gated(sum, next_row, real(4)) * weight : 0.0;
   }
   barrier();
   for (uint i = THREAD; i < TOKENS * (HIDDEN / 16u); i += THREADS) {

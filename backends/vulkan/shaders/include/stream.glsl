@@ -23,14 +23,14 @@ const uint k_piece = k_plain ? 4 : 16;
 const uint k_pieces = k_four_blocks ? 4 : k_two_blocks ? 2 : k_plain && FORMAT != k_f32 ? 2 : 1;
 const uint k_units = K / (k_piece * k_pieces); // of a row
 const uint k_span = LANES * DEEP;              // units of a row in a tile
+const uint k_row_parts = (K / 16 + LANES - 1) / LANES; // of a row of x, a chunk for each lane
 const uint k_parts = (k_units + k_span - 1) / k_span;
-const uint k_most_subgroups = 16;
 
 shared uvec4 x_codes[k_plain ? 1 : SETS * DIGITS * (K / 16)];
 shared float x_scales[k_plain ? 1 : SETS * (K / 16)];
 shared float x_sums[k_has_least ? SETS * (K / 16) : 1]; // of the codes of a piece, in its scale
 shared vec4 x_floats[k_plain ? SETS * (K / 4) : 1];
-shared float x_squares[TOKENS * k_most_subgroups];
+shared float x_squares[TOKENS * k_row_parts];
 shared uvec2 magnitudes[FORMAT == k_iq2_xxs_planes ? 256 : 1];
 
 /// Where piece i of a row of x lies: the first pieces of all units, then their second ones, ...
@@ -51,32 +51,46 @@ void keep_digits(uint set, uint chunk, Digits d) {
   }
 }
 
-/// Row `set` of x, by the whole workgroup: times the gain, if there is one; `norm`: its squares are summed. A barrier
-/// must follow.
-void keep_row(uint set, uint64_t x, bool norm, uint64_t gain) {
-  float squares = 0.0;
-  for (uint chunk = THREAD; chunk < K / 16u; chunk += THREADS) {
-    Chunk c = aligned_chunk(k_f32, x, chunk);
+uint64_t x_rows[TOKENS]; // where they begin
+
+/// The rows of x, by the whole workgroup, all of them at once: times the gain, if there is one; `norm`: their squares are
+/// summed. A barrier must follow.
+void keep_rows(bool norm, uint64_t gain) {
+  const uint chunks = k_row_parts * LANES; // of a row, some of which may lie behind it: a subgroup has but one row
+  [[unroll]] for (uint i0 = 0; i0 < TOKENS * chunks; i0 += THREADS) {
+    const uint i = i0 + gl_SubgroupID * LANES + gl_SubgroupInvocationID, chunk = i % chunks;
+    if (i >= TOKENS * chunks) break;
+    uint set = 0;
+    uint64_t x = x_rows[0];
+    [[unroll]] for (uint t = 1; t < TOKENS; ++t)
+      if (i >= t * chunks) {
+        set = t;
+        x = x_rows[t];
+      }
+    float squares = 0.0;
+    if (chunk < K / 16u) {
+      Chunk c = aligned_chunk(k_f32, x, chunk);
+      if (norm) {
+        squares = chunk_dot(c, c);
+        if (gain != 0UL) c = times(c, aligned_chunk(k_f32, gain, chunk));
+      }
+      if (k_plain) {
+        [[unroll]] for (uint j = 0; j < 4; ++j) x_floats[set * (K / 4u) + piece_place(4u * chunk + j)] = c.v[j];
+      } else {
+        keep_digits(set, chunk, digits_of(c));
+      }
+    }
     if (norm) {
-      squares += chunk_dot(c, c);
-      if (gain != 0UL) c = times(c, aligned_chunk(k_f32, gain, chunk));
+      squares = subgroupAdd(squares);
+      if (gl_SubgroupInvocationID == 0) x_squares[i / LANES] = squares;
     }
-    if (k_plain) {
-      [[unroll]] for (uint i = 0; i < 4; ++i) x_floats[set * (K / 4u) + piece_place(4u * chunk + i)] = c.v[i];
-    } else {
-      keep_digits(set, chunk, digits_of(c));
-    }
-  }
-  if (norm) {
-    squares = subgroupAdd(squares);
-    if (gl_SubgroupInvocationID == 0) x_squares[set * k_most_subgroups + gl_SubgroupID] = squares;
   }
 }
 
 /// What row `set` is to be multiplied with, after the barrier.
 float norm_scale(uint set, float eps) {
   float squares = 0.0;
-  for (uint i = 0; i < gl_NumSubgroups; ++i) squares += x_squares[set * k_most_subgroups + i];
+  for (uint i = 0; i < k_row_parts; ++i) squares += x_squares[set * k_row_parts + i];
   return 1.0 / sqrt(squares / float(K) + eps);
 }
 
@@ -122,6 +136,30 @@ void load_tile(uint part) {
 /// The tile that was loaded becomes the one to work on.
 void take_tile() {
   [[unroll]] for (uint i = 0; i < ROWS * DEEP; ++i) this_tile[i] = next_tile[i];
+}
+
+// What becomes of the sums of a subgroup's lanes: each lane ends up with one of them, over all lanes.
+const uint k_lanes_of_sum = LANES / (ROWS * TOKENS);
+bool is_first_of_sum() { return gl_SubgroupInvocationID % k_lanes_of_sum == 0u; }
+uint sum_row() { return gl_SubgroupInvocationID / k_lanes_of_sum / TOKENS; } // of the tile
+uint sum_token() { return gl_SubgroupInvocationID / k_lanes_of_sum % TOKENS; }
+
+/// That sum. Each step halves what a lane goes on with.
+float folded_sums() {
+  uint left = ROWS * TOKENS;
+  [[unroll]] for (uint apart = LANES / 2u; apart > 0u; apart /= 2u) {
+    if (left == 1u) {
+      sums[0] += subgroupShuffleXor(sums[0], apart);
+      continue;
+    }
+    left /= 2u;
+    const bool upper = (gl_SubgroupInvocationID & apart) != 0u;
+    [[unroll]] for (uint i = 0; i < left; ++i) {
+      const float kept = upper ? sums[i + left] : sums[i], given = upper ? sums[i] : sums[i + left];
+      sums[i] = kept + subgroupShuffleXor(given, apart);
+    }
+  }
+  return sums[0];
 }
 
 void clear_sums() {
