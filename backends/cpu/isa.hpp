@@ -64,9 +64,10 @@ struct GemmArgs {
   bool packed = false;                 // gemm_many: x is the first of the tokens' tiles, x_stride from chunk to chunk
   std::byte* scratch = nullptr;        // from a cache line on; gemm_many: Isa::many_scratch(tokens) bytes, gemm:
                                        // gemm_scratch(tokens), or nullptr and be slower
+  bool stream = false;                 // y is large and not read soon: it may go past the caches
 };
 
-/// Up to here gemm_act is as quick as gemm_many, or quicker.
+/// Steps of so many tokens or fewer use gemm_act.
 inline constexpr std::int64_t k_few_tokens = 8;
 
 /// The product with one weight format.
@@ -78,8 +79,9 @@ struct Format {
   Act act;                               // what gemm_act takes; none: there is no product of quantised activations
   void (*gemm_act)(const GemmArgs&);     // quantised activations
   Act act_many;                          // what gemm_many takes
-  void (*gemm_many)(const GemmArgs&);    // quantised activations, quicker than gemm_act for more than k_few_tokens
+  void (*gemm_many)(const GemmArgs&);    // quantised activations, quicker than gemm_act for more tokens
   void (*pack)(const PackArgs&);         // for gemm_many; nullptr: it takes rows only
+  std::int64_t few_of_many;              // of larger steps: up to so many tokens gemm_act is as quick, with act_many
 };
 
 /// Rows in memory, one every `stride` bytes; `pick` chooses among them.

@@ -304,7 +304,15 @@ template <class Plain> constexpr Format plain_format() {
           nullptr,
           Act::none,
           nullptr,
-          nullptr};
+          nullptr,
+          k_few_tokens};
+}
+/// Tile registers are quicker early, where the weights take long to unpack for gemm_act too.
+template <class Blocks> constexpr std::int64_t few_of_many() {
+#ifdef SCF_HAS_TILES
+  if (Blocks::act == Act::q8_k) return 3;
+#endif
+  return k_few_tokens;
 }
 template <class Blocks> constexpr Format block_format() {
   return {Blocks::dtype,
@@ -315,7 +323,8 @@ template <class Blocks> constexpr Format block_format() {
           gemm_act<Blocks>,
           PanelProduct<void>::exists ? Act::q8_k : Blocks::act,
           PanelProduct<void>::exists ? gemm_many<Blocks> : gemm_act<Blocks>,
-          PanelProduct<void>::exists ? pack<Blocks> : nullptr};
+          PanelProduct<void>::exists ? pack<Blocks> : nullptr,
+          few_of_many<Blocks>()};
 }
 
 } // namespace

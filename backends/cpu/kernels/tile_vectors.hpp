@@ -15,6 +15,19 @@ template <class V> SCF_INLINE V load_as(const void* p) {
   return v;
 }
 template <class V> SCF_INLINE void store_as(void* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
+/// Past the caches, to the first byte of a line. Others see it after settle_streams().
+SCF_INLINE void stream(float* p, F16 v) {
+#ifdef __AVX512F__
+  _mm512_stream_ps(p, (__m512)v);
+#else
+  store_as(p, v);
+#endif
+}
+SCF_INLINE void settle_streams() {
+#ifdef __AVX512F__
+  _mm_sfence();
+#endif
+}
 
 /// One step of the transposition of 16 x 16 words: two blocks of S x S, side by side in rows i and i + S, swap their
 /// outer corners.

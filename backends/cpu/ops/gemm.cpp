@@ -10,7 +10,8 @@ Gemm::Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8)
 
 void Gemm::run(GemmArgs args, const Activations& x) const {
   if (args.rows <= 0 || args.tokens <= 0) return;
-  if (args.w2 != nullptr && (pack() == nullptr || args.tokens <= k_few_tokens)) {
+  const std::int64_t few = x.many ? format_->few_of_many : k_few_tokens;
+  if (args.w2 != nullptr && (pack() == nullptr || args.tokens <= few)) {
     GemmArgs second = args;
     second.w = std::exchange(args.w2, nullptr);
     second.y = args.y2;
@@ -24,7 +25,7 @@ void Gemm::run(GemmArgs args, const Activations& x) const {
   args.scratch = x.scratch;
   args.packed = x.packed;
   if (act_ == Act::none) return format_->gemm(args);
-  (args.tokens > k_few_tokens || x.packed || x.act != act_ ? format_->gemm_many : format_->gemm_act)(args);
+  (args.tokens > few || x.packed || x.act != act_ ? format_->gemm_many : format_->gemm_act)(args);
 }
 
 void Gemm::run_squares(GemmArgs args) const {
@@ -33,13 +34,14 @@ void Gemm::run_squares(GemmArgs args) const {
 }
 
 void Gemm::multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
-                    std::int64_t y_stride) const {
+                    std::int64_t y_stride, bool stream) const {
   GemmArgs args{};
   args.w = w.row(first_row + part.rows.begin);
   args.rows = part.rows.end - part.rows.begin;
   args.tokens = part.tokens.end - part.tokens.begin;
   args.y = y + part.tokens.begin * y_stride + part.rows.begin;
   args.y_stride = y_stride;
+  args.stream = stream;
   Activations from = x;
   from.data += x.packed ? static_cast<std::uint64_t>(part.tokens.begin / k_packed_tokens) * k_packed_bytes
                         : static_cast<std::uint64_t>(part.tokens.begin) * x.stride;
@@ -66,7 +68,7 @@ Activations Quantiser::prepare(const float* x, std::int64_t rows, std::int64_t t
   for (std::int64_t r = mine.begin; r < mine.end; ++r)
     isa_.quantise(act, x + r * k_, 0, k_, k_, scratch + static_cast<std::uint64_t>(r) * row_);
   if (!alone) worker.barrier();
-  return {scratch, row_, act, own};
+  return {scratch, row_, act, own, 0, tokens > k_few_tokens};
 }
 
 std::uint64_t Quantiser::packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const {
@@ -93,7 +95,7 @@ Activations Quantiser::prepare_packed(const float* x, std::int64_t tokens, std::
            scratch + group * static_cast<std::uint64_t>(g) + static_cast<std::uint64_t>(tile) * k_packed_bytes, chunk});
   }
   worker.barrier();
-  return {scratch, chunk, many_, rows + k_packed_tokens * row_, group, true};
+  return {scratch, chunk, many_, rows + k_packed_tokens * row_, group, true, true};
 }
 
 void Quantiser::pack(const Activations& rows, const std::int32_t* pick, std::int64_t count, const Activations& tiles,

@@ -12,6 +12,7 @@ struct Activations {
   Act act = Act::none;
   std::byte* scratch = nullptr; // this worker's, for Gemm
   std::uint64_t group = 0;      // packed: bytes from one group of a token's rows to the next
+  bool many = false;            // of a step of more than k_few_tokens tokens
   bool packed = false;          // tiles as Format::pack makes them; `stride` from chunk to chunk
 };
 
@@ -39,13 +40,15 @@ public:
   }
   /// Whether another matrix can be w2 of this one's products.
   bool pairs_with(const Gemm& other) const { return format_ == other.format_ && act_ == other.act_ && k_ == other.k_; }
+  /// Products of a step of many tokens with so many of them, or fewer, take rows of activations, not tiles.
+  std::int64_t few_of_many() const { return format_->few_of_many; }
   /// nullptr where many tokens are not wanted in tiles.
   void (*pack() const)(const PackArgs&) { return act_ == Act::none ? nullptr : format_->pack; }
 
   /// y[token][row] for a rectangle; y is [tokens, y_stride] with column 0 = row 0. `first_row` is that of the matrix in
-  /// the weight.
+  /// the weight. `stream`: y is not read soon.
   void multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
-                std::int64_t y_stride) const;
+                std::int64_t y_stride, bool stream = true) const;
   /// The same with f32 activations, and their squares: as Format::gemm_squares.
   void run_squares(GemmArgs args) const;
   /// Everything said by the caller but the weight's format and what `x` says.
@@ -99,7 +102,7 @@ public:
   bool packs() const { return pack_ != nullptr; }
   std::uint64_t tiles_bytes(std::int64_t tiles) const { return tile_bytes(tiles * k_packed_tokens, 1); }
   Activations tiles_at(std::byte* scratch, std::int64_t tiles, std::byte* own) const {
-    return {scratch, static_cast<std::uint64_t>(tiles) * k_packed_bytes, many_, own, 0, true};
+    return {scratch, static_cast<std::uint64_t>(tiles) * k_packed_bytes, many_, own, 0, true, true};
   }
   void pack(const Activations& rows, const std::int32_t* pick, std::int64_t count, const Activations& tiles,
             std::int64_t first) const;
@@ -109,7 +112,7 @@ public:
   bool fills(std::int64_t tokens) const { return few_ != Act::none && tokens > k_few_tokens; }
   Activations empty(std::int64_t rows, std::byte* scratch, const sdk::Worker& worker) const {
     const std::uint64_t all = row_ * static_cast<std::uint64_t>(rows);
-    return {scratch, row_, many_, scratch + all + own_bytes(rows) * worker.index()};
+    return {scratch, row_, many_, scratch + all + own_bytes(rows) * worker.index(), 0, true};
   }
   void fill(const Activations& to, std::int64_t row, Range part, const float* x) const {
     isa_.quantise(to.act, x, part.begin, part.end - part.begin, k_,

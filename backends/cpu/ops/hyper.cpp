@@ -232,6 +232,7 @@ public:
   }
   std::int64_t takes_before() const override { return token_; }
   std::int64_t takes_after() const override { return width_; }
+  std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &s = call.input(0), &fn = call.input(1);
     const std::int64_t tokens = s.dim(0), n = s.dim(1), width = s.dim(2);
@@ -254,14 +255,16 @@ public:
       call.run_all_after(worker);
       return;
     }
-    const Range mine = worker.share(tokens);
-    for (std::int64_t t = mine.begin; t < mine.end; t += k_batch) {
-      const std::int64_t count = std::min(k_batch, mine.end - t);
+    // Batches for a turn of all workers more than needed, taken by whoever is free.
+    const std::int64_t workers = worker.count(), least = (tokens + k_batch * workers - 1) / (k_batch * workers);
+    const std::int64_t share = (workers > 1 ? least + 1 : least) * workers, batch = (tokens + share - 1) / share;
+    sdk::take_pieces(call.tickets[0], (tokens + batch - 1) / batch, [&](std::int64_t piece) {
+      const std::int64_t t = piece * batch, count = std::min(batch, tokens - t);
       call.run_before({t * token_, (t + count) * token_});
       product_.whole(s, t, count, fn, m);
       for (std::int64_t i = 0; i < count; ++i) mix(m + i * (product_.rows() + 1), t + i, {0, width}, true);
       call.run_after({t * width_, (t + count) * width_});
-    }
+    });
   }
 
 private:

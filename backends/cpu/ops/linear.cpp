@@ -170,8 +170,8 @@ public:
     const Activations xg = x_gate_.prepare_packed(x, tokens, 1, p.x_gate, worker);
     const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare_packed(x, tokens, 1, p.x_up, worker);
     gate_.each_part(worker, tokens, call.tickets[0], [&](const Block2& part) {
-      gate_.multiply(call.input(1), 0, xg, part, p.gate, f);
-      up_.multiply(call.input(2), 0, xu, part, p.up, f);
+      gate_.multiply(call.input(1), 0, xg, part, p.gate, f, false);
+      up_.multiply(call.input(2), 0, xu, part, p.up, f, false);
       for (std::int64_t t = part.tokens.begin; t < part.tokens.end; ++t) {
         float* g = p.gate + t * f + part.rows.begin;
         isa_.swiglu(g, p.up + t * f + part.rows.begin, 1.0f, clamp_, g, part.rows.end - part.rows.begin);

@@ -15,7 +15,7 @@ constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at 
 constexpr std::int64_t k_grain = 32;            // rows of an expert that stay together
 constexpr std::int64_t k_part = 256;            // rows of gate and up that are quantised together
 constexpr std::int64_t k_own_floats = 1 << 16;  // of gate, and of up, that fit a second-level cache with what made them
-constexpr std::int64_t k_pieces = 6, k_few_pieces = 4; // that the work is cut into, per worker
+constexpr std::int64_t k_pieces = 12, k_few_pieces = 4; // that the work is cut into, per worker
 constexpr std::int64_t k_few_parts = 2;                // and the down product of few pairs
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
@@ -143,13 +143,14 @@ private:
     std::int64_t n, grain;
     std::int64_t blocks() const { return (n + grain - 1) / grain; }
   };
-  /// What a block of an expert with so many tokens costs: products of up to 8 tokens take them one by one, larger ones
-  /// by 16, after an unpacking that costs as much as two of these.
-  static std::int64_t cost_of(std::int64_t tokens) {
-    return tokens <= k_few_tokens ? 9 + 3 * tokens : 24 + (tokens + 15) / 16 * 12;
+  /// What a block of an expert with so many tokens costs: few tokens are taken one by one, more by 16, after an
+  /// unpacking that costs as much as two of these.
+  std::int64_t cost_of(std::int64_t tokens) const {
+    return tokens <= gate_.few_of_many() ? 9 + 3 * tokens : 24 + (tokens + 15) / 16 * 12;
   }
 
-  /// body(expert, rows) for the rows of every expert in use, in pieces taken by ticket.
+  /// body(expert, rows) for the rows of every expert in use, in pieces taken by ticket: where pairs are many each piece
+  /// is smaller than the one before, so that the last ones end together.
   template <class Body>
   void share_rows(const Sorted& s, Rows rows, const Worker& worker, sdk::Ticket& ticket, Body body) const {
     std::int64_t total = 0;
@@ -157,9 +158,11 @@ private:
       if (s.begin[e + 1] > s.begin[e]) total += rows.blocks() * cost_of(s.begin[e + 1] - s.begin[e]);
     const std::int64_t per_worker = few(s.begin[experts_]) ? k_few_pieces : k_pieces;
     const std::int64_t pieces = worker.count() == 1 ? 1 : worker.count() * per_worker;
-    sdk::take_pieces(ticket, pieces, [&](std::int64_t i) {
-      rows_of(s, rows, {total * i / pieces, total * (i + 1) / pieces}, body);
-    });
+    const auto begin_of = [&](std::int64_t i) {
+      if (few(s.begin[experts_])) return total * i / pieces;
+      return total - total * (pieces - i) / pieces * (pieces - i) / pieces;
+    };
+    sdk::take_pieces(ticket, pieces, [&](std::int64_t i) { rows_of(s, rows, {begin_of(i), begin_of(i + 1)}, body); });
   }
   /// The part of the line within [piece.begin, piece.end).
   template <class Body> void rows_of(const Sorted& s, Rows all, Range piece, Body& body) const {
@@ -256,7 +259,7 @@ private:
     const Activations packed = x_down_.tiles_at(p.mid_tiles, tiles(max_tokens_ * slots_), rows.scratch);
     sdk::take_pieces(call.tickets[1], experts_, [&](std::int64_t e) {
       const std::int64_t count = s.begin[e + 1] - s.begin[e];
-      if (count > k_few_tokens) x_down_.pack(rows, s.pair + s.begin[e], count, packed, first_tile(e, s.begin[e]));
+      if (count > down_.few_of_many()) x_down_.pack(rows, s.pair + s.begin[e], count, packed, first_tile(e, s.begin[e]));
     });
     worker.barrier();
     return {rows, packed};
@@ -272,7 +275,8 @@ private:
     args.y_row = s.pair + s.begin[e];
     args.y = slots + rows.begin - first;
     args.y_stride = stride;
-    if (mid.tiles.packed && args.tokens > k_few_tokens) {
+    args.stream = true;
+    if (mid.tiles.packed && args.tokens > down_.few_of_many()) {
       Activations x = mid.tiles;
       x.data += static_cast<std::uint64_t>(first_tile(e, s.begin[e])) * k_packed_bytes;
       return down_.run(args, x);

@@ -7,39 +7,59 @@
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
-SCF_INLINE float largest_of(__m256 v) {
-  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-}
 /// (a & mask) | b
 SCF_INLINE Z masked_or(Z a, Z mask, Z b) { return _mm512_ternarylogic_epi32(a, mask, b, 0xea); }
+/// (a & mask) | (b & ~mask)
+SCF_INLINE Z chosen(Z mask, Z a, Z b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); }
 SCF_INLINE Z flipped(Z v, std::uint32_t flip) { return _mm512_xor_si512(v, _mm512_set1_epi32(static_cast<int>(flip))); }
 
 template <> struct OwnFill<FormatQ8_0> {
   static constexpr bool exists = true;
   using Order = PlainOrder;
-  SCF_INLINE void row(Panel& panel, int r, const blocks::Q8_0* block, int n, std::uint32_t flip) {
-    const __m256i at = _mm256_setr_epi32(0, 34, 68, 102, 136, 170, 204, 238);
-    const Z pair = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(1), 1); // words 0-15 and 16-31
-    for (int u = 0; u < n / 256; ++u, block += 8) {
-      const __m256i halves = _mm256_i32gather_epi32(reinterpret_cast<const int*>(block), at, 1);
-      const __m256 d = _mm256_cvtph_ps(_mm256_cvtepi32_epi16(halves));
-      const float largest = largest_of(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), d));
-      const __m256 share = _mm256_mul_ps(d, _mm256_set1_ps(largest > 0 ? 32767.0f / largest : 0.0f));
-      const Z factors = _mm512_castsi128_si512(_mm256_cvtepi32_epi16(_mm256_cvtps_epi32(share))); // of 32768
-      panel.scale[u][r] = _mm256_cmp_ps_mask(d, d, _CMP_UNORD_Q) == 0 ? largest : __builtin_nanf("");
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) {
-        const Z factor =
-            _mm512_permutexvar_epi16(_mm512_add_epi16(pair, _mm512_set1_epi16(static_cast<short>(2 * i))), factors);
-        const Z codes = join_z(block[2 * i].q, block[2 * i + 1].q);
-        const Z even = _mm512_srai_epi16(_mm512_slli_epi16(codes, 8), 8), odd = _mm512_srai_epi16(codes, 8);
-        const Z low = _mm512_and_si512(_mm512_mulhrs_epi16(even, factor), _mm512_set1_epi16(255));
-        const Z high = _mm512_slli_epi16(_mm512_mulhrs_epi16(odd, factor), 8);
-        _mm512_store_si512(panel.codes[4 * u + i][r], flipped(_mm512_or_si512(low, high), flip));
+  struct Prepared {
+    alignas(64) std::int16_t factor[32]; // each block's share of the largest scale of 256, of 32768
+  };
+  SCF_INLINE void prepare(Panel& panel, int r, const blocks::Q8_0* const* block, int n, Prepared* out) {
+    for (int i = 0; i < k_rows_together; ++i)
+      for (int u = 0; u < n / 256; u += 2) {
+        const bool two = u + 2 <= n / 256;
+        F d = _mm512_castps256_ps512(scales(block[i] + 8 * u));
+        if (two) d = _mm512_insertf32x8(d, scales(block[i] + 8 * u + 8), 1);
+        F largest = _mm512_abs_ps(d); // of each half, everywhere in it
+        largest = _mm512_max_ps(largest, _mm512_shuffle_f32x4(largest, largest, 0xb1));
+        largest = _mm512_max_ps(largest, _mm512_permute_ps(largest, 0x4e));
+        largest = _mm512_max_ps(largest, _mm512_permute_ps(largest, 0xb1));
+        // Garbage where all scales are zero: so is every code's product with it.
+        const F share = d * (_mm512_rcp14_ps(largest) * set1(32767));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(out[i].factor + 8 * u),
+                           _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(share)));
+        const __mmask16 none = _mm512_cmp_ps_mask(d, d, _CMP_UNORD_Q); // no numbers
+        const float nan = __builtin_nanf("");
+        panel.scale[u][r + i] = (none & 0xff) == 0 ? _mm512_cvtss_f32(largest) : nan;
+        if (two) panel.scale[u + 1][r + i] = none >> 8 == 0 ? _mm_cvtss_f32(_mm512_extractf32x4_ps(largest, 2)) : nan;
       }
+  }
+  SCF_INLINE void row(Panel& panel, int r, const blocks::Q8_0* block, int n, const Prepared& p, std::uint32_t flip) {
+    const Z factors = load_z(p.factor);
+    const Z pair = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(1), 1); // words 0-15 and 16-31
+    for (int i = 0; i < n / 64; ++i) {
+      const Z factor =
+          _mm512_permutexvar_epi16(_mm512_add_epi16(pair, _mm512_set1_epi16(static_cast<short>(2 * i))), factors);
+      const Z codes = join_z(block[2 * i].q, block[2 * i + 1].q);
+      const Z even = _mm512_mulhrs_epi16(_mm512_srai_epi16(_mm512_slli_epi16(codes, 8), 8), factor);
+      const Z high = _mm512_set1_epi16(-256); // the odd codes, rounded in 256ths
+      const Z odd =
+          _mm512_add_epi16(_mm512_mulhrs_epi16(_mm512_and_si512(codes, high), factor), _mm512_set1_epi16(128));
+      _mm512_store_si512(panel.codes[i][r], flipped(chosen(high, odd, even), flip));
     }
+  }
+
+private:
+  SCF_INLINE __m256 scales(const blocks::Q8_0* block) {
+    alignas(16) std::uint16_t halves[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) __builtin_memcpy(halves + i, &block[i].d, 2);
+    return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(halves)));
   }
 };
 
@@ -65,6 +85,17 @@ SCF_INLINE void put_scales(Panel& panel, int r, F scale, int count) {
   _mm_store_ps(of, four);
   for (int u = 0; u < count; ++u) panel.scale[u][r] = of[u];
 }
+/// Byte b of each lane of 128 bits, as two words, at dword b of all 16.
+struct SubWords {
+  std::int8_t at[64];
+};
+constexpr SubWords sub_words() {
+  SubWords words{};
+  for (int i = 0; i < 64; ++i) words.at[i] = static_cast<std::int8_t>(i % 2 == 0 ? i / 4 : -1);
+  return words;
+}
+alignas(64) constexpr SubWords k_sub_words = sub_words();
+
 /// Largest of |top * s - m| and |m|. Numbers that are none come through: they stand second.
 SCF_INLINE F largest_value(F s, F m, float top) {
   return _mm512_max_ps(_mm512_abs_ps(m), _mm512_abs_ps(fma(s, set1(top), zero() - m)));
@@ -73,18 +104,39 @@ SCF_INLINE F largest_value(F s, F m, float top) {
 template <> struct OwnFill<FormatQ2_K> {
   static constexpr bool exists = true;
   using Order = Halves<0, 128, 32, 160, 64, 192, 96, 224>;
-  SCF_INLINE void row(Panel& panel, int r, const blocks::Q2_K* block, int n, std::uint32_t flip) {
+  /// Of each block what its scales and minima are multiplied with, as pairs of words: (d, d), (0, 2 d), (dmin, dmin).
+  struct Prepared {
+    alignas(64) std::int32_t factor[4][4];
+  };
+  SCF_INLINE void prepare(Panel& panel, int r, const blocks::Q2_K* const* block, int n, Prepared* out) {
     static_assert(k_units == 4);
-    const int count = n / 256;
-    F s[4], m[4], most[4];
+    for (int i = 0; i < k_rows_together; ++i) prepare_row(panel, r + i, block[i], n / 256, out[i]);
+  }
+  SCF_INLINE void row(Panel& panel, int r, const blocks::Q2_K* block, int n, const Prepared& p, std::uint32_t flip) {
+    for (int u = 0; u < n / 256; ++u) {
+      const Z levels = four_levels(block[u].sc, p.factor[u]), q = load_z(block[u].q);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) // 32 elements of each half: sub-blocks 2i, 2i+1, 8+2i, 9+2i
+        _mm512_store_si512(panel.codes[4 * u + i][r],
+                           flipped(pick(levels, _mm512_srli_epi16(q, static_cast<unsigned>(2 * i)), i), flip));
+    }
+  }
+
+private:
+  SCF_INLINE void prepare_row(Panel& panel, int r, const blocks::Q2_K* block, int count, Prepared& out) {
+    const auto at = [&](int u) -> const blocks::Q2_K& { return block[lesser(u, count - 1)]; };
+    const auto both = [&](int u) { return static_cast<int>(load_u32(&at(u).d)); }; // d and dmin
+    const __m256 dm = _mm256_cvtph_ps(_mm_setr_epi32(both(0), both(1), both(2), both(3)));
+    alignas(32) float of[8], three[8];
+    _mm256_store_ps(of, dm);
+    _mm256_store_ps(three, dm * _mm256_set1_ps(3));
+    F most[4];
 #pragma GCC unroll 4
     for (int u = 0; u < 4; ++u) {
-      const blocks::Q2_K& b = block[lesser(u, count - 1)];
-      const F d = _mm512_cvtph_ps(_mm256_set1_epi32(static_cast<int>(load_u32(&b.d)))); // and dmin, in turns
-      const Z sc = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b.sc)));
-      s[u] = _mm512_cvtepi32_ps(_mm512_and_si512(sc, _mm512_set1_epi32(15))) * _mm512_moveldup_ps(d);
-      m[u] = _mm512_cvtepi32_ps(_mm512_srli_epi32(sc, 4)) * _mm512_movehdup_ps(d);
-      most[u] = largest_value(s[u], m[u], 3);
+      const Z sc = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at(u).sc)));
+      const F m = _mm512_cvtepi32_ps(_mm512_srli_epi32(sc, 4)) * set1(of[2 * u + 1]);
+      const F s = _mm512_cvtepi32_ps(_mm512_and_si512(sc, _mm512_set1_epi32(15)));
+      most[u] = _mm512_range_ps(_mm512_fmsub_ps(s, set1(three[2 * u]), m), m, 0x0b); // the larger one, without its sign
     }
     const F first =
         _mm512_max_ps(_mm512_shuffle_f32x4(most[0], most[1], 0x88), _mm512_shuffle_f32x4(most[0], most[1], 0xdd));
@@ -92,39 +144,49 @@ template <> struct OwnFill<FormatQ2_K> {
         _mm512_max_ps(_mm512_shuffle_f32x4(most[2], most[3], 0x88), _mm512_shuffle_f32x4(most[2], most[3], 0xdd));
     const Units units =
         units_for(_mm512_max_ps(_mm512_shuffle_f32x4(first, last, 0x88), _mm512_shuffle_f32x4(first, last, 0xdd)));
-    put_scales(panel, r, units.scale, count);
-    const auto block_row = [&](int u, F inverse) {
-      const Z levels = four_levels(s[u] * inverse, fma(zero() - m[u], inverse, set1(128)));
-      const Z q = load_z(block[u].q);
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) { // 32 elements of each half: sub-blocks 2i, 2i+1, 8+2i, 9+2i
-        const Z lanes = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 8, 8, 8, 8, 9, 9, 9, 9);
-        const Z table = _mm512_permutexvar_epi32(_mm512_add_epi32(lanes, _mm512_set1_epi32(2 * i)), levels);
-        const Z codes = _mm512_and_si512(_mm512_srli_epi16(q, static_cast<unsigned>(2 * i)), _mm512_set1_epi8(3));
-        _mm512_store_si512(panel.codes[4 * u + i][r], flipped(_mm512_shuffle_epi8(table, codes), flip));
-      }
-    };
-    block_row(0, _mm512_shuffle_f32x4(units.inverse, units.inverse, 0x00));
-    if (count > 1) block_row(1, _mm512_shuffle_f32x4(units.inverse, units.inverse, 0x55));
-    if (count > 2) block_row(2, _mm512_shuffle_f32x4(units.inverse, units.inverse, 0xaa));
-    if (count > 3) block_row(3, _mm512_shuffle_f32x4(units.inverse, units.inverse, 0xff));
+    const F lanes = _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7),
+                                          _mm512_castps256_ps512(dm)); // of each block d, d, dmin, dmin
+    const F none = lanes * zero();                                     // or no number
+    put_scales(panel, r, units.scale + (none + _mm512_permute_ps(none, 0x4e)), count);
+
+    const Z twice = _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f800000, 0x40000000, 0x3f800000, 0));
+    const Z words = _mm512_cvtps_epi32(lanes * (units.inverse * _mm512_castsi512_ps(twice)));
+    const Z pairs = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, -1, -1, 4, 5, 8, 9, 8, 9, -1, -1, -1, -1));
+    _mm512_store_si512(out.factor, _mm512_shuffle_epi8(words, pairs));
   }
 
-private:
-  /// (code * factor + offset) / 256 of codes 0 to 3 as the bytes of each lane.
-  SCF_INLINE Z four_levels(F factor, F offset) {
-    const Z both = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
-    const Z step = _mm512_shuffle_epi8(_mm512_cvtps_epi32(factor), both);
-    const Z first = _mm512_shuffle_epi8(_mm512_cvtps_epi32(offset), both);
-    const Z low = _mm512_add_epi16(_mm512_mullo_epi16(step, _mm512_set1_epi32(2 << 16)), first); // codes 0 and 2
-    return masked_or(_mm512_add_epi16(low, step), _mm512_set1_epi16(-256), _mm512_srli_epi16(low, 8));
+  /// (code * d * scale - dmin * minimum) / 256 of codes 0 to 3 as the bytes of each sub-block's lane.
+  SCF_INLINE Z four_levels(const std::uint8_t* sc, const std::int32_t (&factor)[4]) {
+    const Z both = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(sc)));
+    const Z x = _mm512_shuffle_epi8(both, load_z(k_sub_words.at)); // a byte as two words
+    const Z scale = _mm512_and_si512(x, _mm512_set1_epi16(15)), minimum = _mm512_srli_epi16(x, 4);
+    const Z offset =
+        _mm512_sub_epi16(_mm512_set1_epi16(128), _mm512_mullo_epi16(minimum, _mm512_set1_epi32(factor[2])));
+    const Z low = _mm512_add_epi16(offset, _mm512_mullo_epi16(scale, _mm512_set1_epi32(factor[1]))); // codes 0 and 2
+    const Z high = _mm512_add_epi16(low, _mm512_mullo_epi16(scale, _mm512_set1_epi32(factor[0])));   // 1 and 3
+    return masked_or(high, _mm512_set1_epi16(-256), _mm512_srli_epi16(low, 8));
+  }
+  /// The levels of the lowest two bits of each byte: of sub-blocks 2i, 2i+1, 8+2i, 9+2i, 16 bytes each.
+  SCF_INLINE Z pick(Z levels, Z codes, int i) {
+#ifdef __AVX512VBMI__
+    const auto sub = [&](int b) { return 0x04040404 * (2 * i + b); };
+    const Z subs = _mm512_setr_epi32(sub(0), sub(0), sub(0), sub(0), sub(1), sub(1), sub(1), sub(1), sub(8), sub(8),
+                                     sub(8), sub(8), sub(9), sub(9), sub(9), sub(9));
+    return _mm512_permutexvar_epi8(masked_or(codes, _mm512_set1_epi8(3), subs), levels);
+#else
+    const Z lanes = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 8, 8, 8, 8, 9, 9, 9, 9);
+    const Z table = _mm512_permutexvar_epi32(_mm512_add_epi32(lanes, _mm512_set1_epi32(2 * i)), levels);
+    return _mm512_shuffle_epi8(table, _mm512_and_si512(codes, _mm512_set1_epi8(3)));
+#endif
   }
 };
 
 template <> struct OwnFill<FormatQ4_K> {
   static constexpr bool exists = true;
   using Order = Halves<0, 64, 32, 96, 128, 192, 160, 224>;
-  SCF_INLINE void row(Panel& panel, int r, const blocks::Q4_K* block, int n, std::uint32_t flip) {
+  struct Prepared {};
+  SCF_INLINE void prepare(Panel&, int, const blocks::Q4_K* const*, int, Prepared*) {}
+  SCF_INLINE void row(Panel& panel, int r, const blocks::Q4_K* block, int n, const Prepared&, std::uint32_t flip) {
     static_assert(k_units == 4);
     const int count = n / 256;
     F s[2], m[2], most[2]; // eight sub-blocks of two blocks

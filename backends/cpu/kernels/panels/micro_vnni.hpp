@@ -21,15 +21,17 @@ struct Micro {
   }
 
   /// sums[t] += panel x tiles[t], of `units` blocks of 256; `first`: sums begin with this.
-  static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first) {
+  static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first,
+                       Ahead ahead) {
     if (first) __builtin_memset(sums, 0, static_cast<std::size_t>(count) * sizeof *sums);
+    const std::int64_t lines = ahead.each(4); // the fewest rounds that there are
     int t = 0;
     for (; t + 3 <= count; t += 3)
-      for (int r = 0; r < k_panel_rows; r += 4) some<4, 3>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 4, ahead.fetch(lines)) some<4, 3>(panel, r, tiles + t, units, sums + t);
     if (count - t == 2)
-      for (int r = 0; r < k_panel_rows; r += 4) some<4, 2>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 4, ahead.fetch(lines)) some<4, 2>(panel, r, tiles + t, units, sums + t);
     if (count - t == 1)
-      for (int r = 0; r < k_panel_rows; r += 8) some<8, 1>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 8, ahead.fetch(lines)) some<8, 1>(panel, r, tiles + t, units, sums + t);
   }
 
 private:

@@ -15,7 +15,9 @@ SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row,
   const std::int64_t tokens = lesser<std::int64_t>(k_tile, end - token);
   for (std::int64_t t = 0; t < tokens; ++t) {
     float* y = a.y + (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
-    if (rows == k_panel_rows) {
+    if (rows == k_panel_rows && a.stream && reinterpret_cast<std::uintptr_t>(y) % 64 == 0) {
+      for (int half = 0; half < 2; ++half) stream(y + 16 * half, load_as<F16>(by_token[half][t]));
+    } else if (rows == k_panel_rows) {
       for (int half = 0; half < 2; ++half) store_as(y + 16 * half, load_as<F16>(by_token[half][t]));
     } else {
       for (std::int64_t r = 0; r < rows; ++r) y[r] = by_token[r / 16][t][r % 16];
@@ -37,6 +39,24 @@ SCF_INLINE const TokenTile* packed_tiles(const GemmArgs& a, std::int64_t token, 
   return reinterpret_cast<const TokenTile*>(chunk) + token / k_tile;
 }
 
+/// Bytes of so many elements of a row.
+template <class Fmt> SCF_INLINE std::uint64_t bytes_of(std::int64_t elems) {
+  return static_cast<std::uint64_t>(elems / (32 * Fmt::Out::vectors)) * sizeof(typename Fmt::Block);
+}
+/// A chunk of k of the panel from `row` of those before `until`; of the first panel's next chunk where there is none.
+template <class Fmt>
+SCF_INLINE Ahead next_panel(const GemmArgs& a, std::int64_t first, std::int64_t row, std::int64_t until,
+                            std::int64_t begin) {
+  if (row >= until) {
+    row = first;
+    begin += k_chunk;
+    if (begin >= a.k) return {};
+  }
+  return {a.w + static_cast<std::uint64_t>(row) * a.w_stride + bytes_of<Fmt>(begin), a.w_stride,
+          lesser<std::int64_t>(k_panel_rows, until - row),
+          lines_of(bytes_of<Fmt>(lesser<std::int64_t>(k_chunk, a.k - begin)))};
+}
+
 /// Rows [row, until) for the tokens [token, end).
 template <class Fmt>
 void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t row, std::int64_t until,
@@ -50,7 +70,8 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
     TileSums* sums = scratch.sums;
     for (std::int64_t r = row; r < until; r += k_panel_rows) {
       fill_panel<Fmt>(*scratch.panel, a, r, begin, n, Micro::biased);
-      Micro::multiply(*scratch.panel, x, tiles, units, sums, begin == 0);
+      Micro::multiply(*scratch.panel, x, tiles, units, sums, begin == 0,
+                      next_panel<Fmt>(a, row, r + k_panel_rows, until, begin));
       if (begin + n == a.k)
         for (int t = 0; t < tiles; ++t) write(sums[t], a, r, token + k_tile * t, end);
       if (!one_chunk) sums += tiles;
@@ -58,15 +79,29 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
   }
 }
 
-/// All rows for tokens of which all of k fits a second-level cache: weights are read from one end to the other.
-template <class Fmt> void multiply_rows(const GemmArgs& a, const PanelScratch& scratch, const TokenTile* x) {
+/// Of 32 rows, one behind the other, as large a part as [begin, end) is of k.
+SCF_INLINE Ahead share_of_rows(const std::byte* rows, const GemmArgs& a, std::int64_t begin, std::int64_t end) {
+  if (rows == nullptr) return {};
+  const auto bytes = [&](std::int64_t k) {
+    return k_panel_rows * a.w_stride * static_cast<std::uint64_t>(k) / static_cast<std::uint64_t>(a.k);
+  };
+  return {rows + bytes(begin), 0, 1, lines_of(bytes(end) - bytes(begin))};
+}
+
+/// All rows for tokens of which all of k fits a second-level cache: weights are read from one end to the other, and
+/// then those at `after`, if any.
+template <class Fmt>
+void multiply_rows(const GemmArgs& a, const PanelScratch& scratch, const TokenTile* x, const std::byte* after) {
   const int tiles = static_cast<int>((a.tokens + k_tile - 1) / k_tile);
   for (std::int64_t r = 0; r < a.rows; r += k_panel_rows) {
+    const std::int64_t coming = r + k_panel_rows;
+    const std::byte* next = coming < a.rows ? a.w + static_cast<std::uint64_t>(coming) * a.w_stride : after;
     for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
       const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin));
       const TokenTile* of_chunk = a.packed ? packed_tiles(a, 0, begin) : x + begin / k_chunk * tiles;
       fill_panel<Fmt>(*scratch.panel, a, r, begin, n, Micro::biased);
-      Micro::multiply(*scratch.panel, of_chunk, tiles, (n + 255) / 256, scratch.sums, begin == 0);
+      Micro::multiply(*scratch.panel, of_chunk, tiles, (n + 255) / 256, scratch.sums, begin == 0,
+                      share_of_rows(next, a, begin, begin + n));
     }
     for (int t = 0; t < tiles; ++t) write(scratch.sums[t], a, r, k_tile * t, a.tokens);
   }
@@ -82,8 +117,8 @@ template <class Fmt> void multiply_few(const GemmArgs& a, const PanelScratch& sc
   TokenTile* tile = scratch.tiles;
   for (std::int64_t begin = 0; begin < a.k && !a.packed; begin += k_chunk)
     for (std::int64_t t = 0; t < a.tokens; t += k_tile) pack_chunk<Fmt>(*tile++, a, t, a.tokens, begin);
-  multiply_rows<Fmt>(a, scratch, scratch.tiles);
-  if (a.w2 != nullptr) multiply_rows<Fmt>(second_of(a), scratch, scratch.tiles);
+  multiply_rows<Fmt>(a, scratch, scratch.tiles, a.w2);
+  if (a.w2 != nullptr) multiply_rows<Fmt>(second_of(a), scratch, scratch.tiles, nullptr);
 }
 
 template <class Fmt> void multiply_many(const GemmArgs& a, const PanelScratch& scratch) {
@@ -104,6 +139,7 @@ template <class Fmt> void multiply(const GemmArgs& a) {
     if (a.w2 != nullptr) multiply_many<Fmt>(second_of(a), scratch);
   }
   Micro::end();
+  if (a.stream) settle_streams();
 }
 
 template <class Fmt> void pack(const PackArgs& a) {

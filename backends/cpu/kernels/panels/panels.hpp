@@ -5,7 +5,7 @@
 // sub-blocks have, so that sums stay integers for 256 elements: what that rounds away is about 1/250 of the largest of
 // 256 weights, far below what the formats themselves round away. Activations: int8 with one scale per 256 (Act::q8_k),
 // in tiles of 16 tokens in which the token is the lane and a lane holds four of the panel's neighbours. A result is 32
-// rows x 16 tokens, and nothing is moved across lanes before the end of k.
+// rows x some tiles, and nothing is moved across lanes before the end of k.
 //
 // Within a block of 256 k may stand in another order, the same in panel and tile: as unpacking leaves it (Order). To
 // bring activations into it costs little, for a tile meets many panels.
@@ -19,7 +19,6 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 inline constexpr int k_panel_rows = 32, k_tile = 16; // rows of weights, tokens
 inline constexpr int k_chunk = 1024;                 // elements of k at once: a panel fits a first-level cache
 inline constexpr int k_units = k_chunk / 256;
-inline constexpr int k_rows_ahead = 8;   // of the row that is unpacked, prefetched
 inline constexpr int k_group_tiles = 32; // tiles packed at once, at most: with their sums they fit a second-level cache
 inline constexpr int k_block_sums = 256; // panels that meet them before the next chunk of k, times tiles, at most,
 inline constexpr int k_block_panels = 64; // and panels alone
@@ -73,6 +72,28 @@ SCF_INLINE PanelScratch panel_scratch(std::byte* base, std::int64_t tokens) {
 SCF_INLINE std::int64_t block_rows(std::int64_t tiles) {
   return lesser<std::int64_t>(k_block_panels, k_block_sums / tiles) * k_panel_rows;
 }
+
+/// Weights that are brought near while products are made: a core waits for too few lines at once to do it only when it
+/// unpacks them. `rows` stretches of `lines`, `stride` bytes apart.
+struct Ahead {
+  const std::byte* row;
+  std::uint64_t stride;
+  std::int64_t rows, lines;
+  std::int64_t line = 0;
+
+  /// Lines for each of so many times.
+  std::int64_t each(std::int64_t times) const { return (rows * lines + times - 1) / times; }
+  void fetch(std::int64_t n) {
+    for (; n > 0 && rows > 0; --n) {
+      __builtin_prefetch(row + 64 * line, 0, 2);
+      if (++line < lines) continue;
+      line = 0;
+      row += stride;
+      --rows;
+    }
+  }
+};
+SCF_INLINE std::int64_t lines_of(std::uint64_t bytes) { return static_cast<std::int64_t>((bytes + 63) / 64); }
 
 // ---- weights --------------------------------------------------------------------------------------------------------
 
@@ -180,33 +201,53 @@ template <int... AT> struct Halves {
 };
 using PlainOrder = Halves<0, 32, 64, 96, 128, 160, 192, 224>;
 
-/// Specialised where a set fills the row of a panel from whole blocks of a format in a way, and an order, of its own: n
-/// elements, a multiple of 256.
+inline constexpr int k_rows_together = 8;
+
+/// Specialised where a set fills a panel from whole blocks of a format in a way, and an order, of its own: n elements,
+/// a multiple of 256. First comes, for several rows, what all weights of a row wait for, the scales too: alone that
+/// takes long, and the processor does not look far enough ahead to begin the next row.
 template <class Fmt> struct OwnFill {
   static constexpr bool exists = false;
   using Order = PlainOrder;
-  static void row(Panel&, int, const typename Fmt::Block*, int, std::uint32_t) {}
+  struct Prepared {};
+  /// Rows [r, r + k_rows_together).
+  static void prepare(Panel&, int, const typename Fmt::Block* const*, int, Prepared*) {}
+  static void row(Panel&, int, const typename Fmt::Block*, int, const Prepared&, std::uint32_t) {}
 };
 
 /// n elements from `begin` of 32 rows from `row`; rows from a.rows on are the last one again, and not written later.
 template <class Fmt>
 SCF_INLINE void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n, bool biased) {
   constexpr int elems = 32 * Fmt::Out::vectors;
-  for (int r = 0; r < k_panel_rows; ++r) {
-    const std::uint64_t at = static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride;
-    const auto* block = reinterpret_cast<const typename Fmt::Block*>(a.w + at) + begin / elems;
-    const std::uint32_t flip = biased ? 0x80808080u : 0u;
+  using Block = typename Fmt::Block;
+  const std::uint32_t flip = biased ? 0x80808080u : 0u;
+  for (int r = 0; r < k_panel_rows; r += k_rows_together) {
+    const Block* block[k_rows_together];
+    for (int i = 0; i < k_rows_together; ++i) {
+      const std::uint64_t at = static_cast<std::uint64_t>(lesser(row + r + i, a.rows - 1)) * a.w_stride;
+      block[i] = reinterpret_cast<const Block*>(a.w + at) + begin / elems;
+    }
     // A chunk of a row is too short for the hardware to run ahead into the next row.
-    const auto* ahead = reinterpret_cast<const char*>(block) + k_rows_ahead * a.w_stride;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(n / elems) * sizeof(*block); i += 64)
-      __builtin_prefetch(ahead + i);
+    const auto fetch = [&](int i) {
+      const auto* ahead = reinterpret_cast<const char*>(block[i]) + k_rows_together * a.w_stride;
+      for (std::size_t b = 0; b < static_cast<std::size_t>(n / elems) * sizeof(Block); b += 64)
+        __builtin_prefetch(ahead + b);
+    };
     if (OwnFill<Fmt>::exists && n % 256 == 0) {
-      OwnFill<Fmt>::row(panel, r, block, n, flip);
+      typename OwnFill<Fmt>::Prepared prepared[k_rows_together];
+      OwnFill<Fmt>::prepare(panel, r, block, n, prepared);
+      for (int i = 0; i < k_rows_together; ++i) {
+        fetch(i);
+        OwnFill<Fmt>::row(panel, r + i, block[i], n, prepared[i], flip);
+      }
       continue;
     }
-    for (int u = 0; u < (n + 255) / 256; ++u)
-      panel.scale[u][r] =
-          fill_unit<Fmt>(block + u * (256 / elems), lesser(256, n - 256 * u), panel.codes[4 * u][r], flip);
+    for (int i = 0; i < k_rows_together; ++i) {
+      fetch(i);
+      for (int u = 0; u < (n + 255) / 256; ++u)
+        panel.scale[u][r + i] =
+            fill_unit<Fmt>(block[i] + u * (256 / elems), lesser(256, n - 256 * u), panel.codes[4 * u][r + i], flip);
+    }
   }
 }
 

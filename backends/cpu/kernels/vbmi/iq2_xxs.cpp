@@ -55,7 +55,13 @@ struct Pair {
 
 /// The second block is taken as zeros where there is none.
 template <bool WHOLE> SCF_INLINE void unpack(const blocks::IQ2_XXS* b, Pair& out) {
-  const GroupBits bits = group_bits<WHOLE>(b);
+  const auto* p = reinterpret_cast<const std::byte*>(b);
+  constexpr std::int64_t next = sizeof(blocks::IQ2_XXS);
+  const Z first = load_z(p + 2), second = WHOLE ? load_z(p + next + 2) : _mm512_setzero_si512();
+  const Z even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const Z odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  const Z words = _mm512_permutex2var_epi32(first, odd, second); // four times seven signs, then a scale
+  const GroupBits bits = group_bits(_mm512_permutex2var_epi32(first, even, second), words);
 #pragma GCC unroll 2
   for (unsigned half = 0; half < 2; ++half) {
     const Z digits = look_up(k_planes.digits[half], bits);
@@ -71,7 +77,9 @@ template <bool WHOLE> SCF_INLINE void unpack(const blocks::IQ2_XXS* b, Pair& out
   // d * (0.5 + scale) / 4
   const F eighths = _mm512_setr_ps(0.125f, 0.375f, 0.625f, 0.875f, 1.125f, 1.375f, 1.625f, 1.875f, 2.125f, 2.375f,
                                    2.625f, 2.875f, 3.125f, 3.375f, 3.625f, 3.875f);
-  out.scale = _mm512_permutexvar_ps(bits.scales, eighths) * bits.d;
+  __m256i d = _mm256_set1_epi32(static_cast<int>(load_u32(p)));
+  d = _mm256_mask_set1_epi32(d, 0xf0, WHOLE ? static_cast<int>(load_u32(p + next)) : 0);
+  out.scale = _mm512_permutexvar_ps(_mm512_srli_epi32(words, 28), eighths) * _mm512_moveldup_ps(_mm512_cvtph_ps(d));
 }
 
 /// The activations opposite a pair. `start`: what the sums begin with, for the 128 in every weight.

@@ -42,26 +42,14 @@ struct GroupBits {
   Z index;              // of the grid's entry
   __mmask64 seven, six; // these bits of it
   Z signs;              // seven bits; the one above is garbage
-  Z scales;             // 0 to 15, per sub-block
-  F d;
 };
-/// The second block is taken as zeros where there is none.
-template <bool WHOLE> SCF_INLINE GroupBits group_bits(const blocks::IQ2_XXS* b) {
-  const auto* p = reinterpret_cast<const std::byte*>(b);
-  constexpr std::int64_t next = sizeof(blocks::IQ2_XXS);
-  const Z first = load_z(p + 2), second = WHOLE ? load_z(p + next + 2) : _mm512_setzero_si512();
-  const Z even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const Z odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+/// From the dwords of 16 sub-blocks: four indices, and four times seven signs below the scale.
+SCF_INLINE GroupBits group_bits(Z index, Z words) {
   GroupBits bits;
-  bits.index = _mm512_permutex2var_epi32(first, even, second);
-  const Z words = _mm512_permutex2var_epi32(first, odd, second); // four times seven signs, then a scale
-  bits.seven = _mm512_movepi8_mask(bits.index);
-  bits.six = _mm512_test_epi8_mask(bits.index, _mm512_set1_epi8(64));
+  bits.index = index;
+  bits.seven = _mm512_movepi8_mask(index);
+  bits.six = _mm512_test_epi8_mask(index, _mm512_set1_epi8(64));
   bits.signs = _mm512_multishift_epi64_epi8(u64_everywhere(0x352e2720150e0700u), words);
-  bits.scales = _mm512_srli_epi32(words, 28);
-  __m256i d = _mm256_set1_epi32(static_cast<int>(load_u32(p)));
-  d = _mm256_mask_set1_epi32(d, 0xf0, WHOLE ? static_cast<int>(load_u32(p + next)) : 0);
-  bits.d = _mm512_moveldup_ps(_mm512_cvtph_ps(d));
   return bits;
 }
 
