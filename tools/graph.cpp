@@ -20,7 +20,7 @@
 namespace seacliff::tools {
 namespace {
 
-struct Options {
+struct GraphOptions {
   std::string model, format = "text", layers, output;
   std::vector<std::string> passes;
   bool decompose = false, weights = false;
@@ -42,7 +42,7 @@ void parse_layers(const std::string& text, graph::DumpOptions& dump) {
   if (*dump.layer_end < *dump.layer_begin) throw UsageError(fmt::format("--layers '{}' ends before it begins", text));
 }
 
-graph::Graph build(const Options& options) {
+graph::Graph build(const GraphOptions& options) {
   const GgufFile file = GgufFile::open(options.model);
   const HParams hp = hparams_from_gguf(file);
   return graph::build_deepseek4(hp, TensorDirectory(file, hp), options.build);
@@ -54,7 +54,7 @@ std::string known_passes() {
   return known;
 }
 
-graph::Graph run_passes(graph::Graph graph, const Options& options) {
+graph::Graph run_passes(graph::Graph graph, const GraphOptions& options) {
   std::vector<std::string> names = options.passes;
   if (options.decompose) names.insert(names.begin(), "decompose");
   for (const std::string& name : names) {
@@ -66,7 +66,7 @@ graph::Graph run_passes(graph::Graph graph, const Options& options) {
   return graph;
 }
 
-std::string render(const graph::Graph& graph, const Options& options) {
+std::string render(const graph::Graph& graph, const GraphOptions& options) {
   graph::DumpOptions dump;
   dump.show_weights = options.weights;
   if (!options.layers.empty()) parse_layers(options.layers, dump);
@@ -89,7 +89,7 @@ void write_out(const std::string& text, const std::string& path) {
                 "check the folder and the space on it");
 }
 
-int run_graph(const Options& options) {
+int run_graph(const GraphOptions& options) {
   write_out(render(run_passes(build(options), options), options), options.output);
   return 0;
 }
@@ -97,7 +97,7 @@ int run_graph(const Options& options) {
 } // namespace
 
 void add_graph(CLI::App& app, Action& action) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<GraphOptions>();
   graph::BuildOptions& build = options->build;
   const CLI::Range positive(std::int64_t{1}, std::int64_t{1} << 32);
   CLI::App* command = app.add_subcommand("graph", "write the graph of a model down");

@@ -82,7 +82,7 @@ constexpr std::array<GainOption, 8> k_gains{{
     {"--outlier", &SyntheticGains::outlier, "factor of the outlier channels in norms; 1: none"},
 }};
 
-struct Request {
+struct SynthRequest {
   std::string shape, recipe, out;
   std::optional<std::int64_t> layers;
   std::array<std::optional<std::int64_t>, k_ints.size()> ints;
@@ -95,7 +95,7 @@ struct Request {
   unsigned threads = std::max(1u, std::thread::hardware_concurrency());
 };
 
-HParams shape_of(const Request& request) {
+HParams shape_of(const SynthRequest& request) {
   HParams hp = shape_named(request.shape == "custom" ? "nano" : request.shape);
   hp.name = fmt::format("synthetic {} {} {}", request.shape, request.recipe, request.options.seed);
   if (request.layers) set_layers(hp, *request.layers);
@@ -111,7 +111,7 @@ HParams shape_of(const Request& request) {
   return hp;
 }
 
-SyntheticOptions options_of(const Request& request) {
+SyntheticOptions options_of(const SynthRequest& request) {
   SyntheticOptions options = request.options;
   options.hp = shape_of(request);
   if (request.alias) options.alias = {request.alias_dense, request.alias_experts};
@@ -140,7 +140,7 @@ SyntheticResult write_with_bar(const std::string& path, SyntheticOptions& option
   return write_synthetic(path, options);
 }
 
-int synth(const Request& request) {
+int synth(const SynthRequest& request) {
   SyntheticOptions options = options_of(request);
   const auto start = std::chrono::steady_clock::now();
   const SyntheticResult result = write_with_bar(request.out, options);
@@ -171,7 +171,7 @@ int synth(const Request& request) {
   return 0;
 }
 
-void add_overrides(CLI::App& command, Request& request) {
+void add_overrides(CLI::App& command, SynthRequest& request) {
   const std::string group = "Hyper-parameters, instead of the shape's";
   command.add_option("--layers", request.layers, "layers")->check(CLI::Range(1, 4096))->group(group);
   for (std::size_t i = 0; i < k_ints.size(); ++i)
@@ -191,7 +191,7 @@ void add_overrides(CLI::App& command, Request& request) {
 } // namespace
 
 void add_synth(CLI::App& app, Action& action) {
-  auto request = std::make_shared<Request>();
+  auto request = std::make_shared<SynthRequest>();
   CLI::App* command = app.add_subcommand("synth", "write a model of random weights in the shape of a released one");
   command->add_option("--shape", request->shape, shape_names() + ", or custom: nano with your hyper-parameters")
       ->required();

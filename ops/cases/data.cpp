@@ -9,8 +9,13 @@
 namespace seacliff::ops {
 namespace {
 
-constexpr float k_far_off = 1000.0f;      // what unused rows of a STATE hold
-constexpr std::size_t k_blocks_made = 96; // encoding is slow: further blocks of a weight are copies of these
+constexpr float k_far_off = 1000.0f; // what unused rows of a STATE hold
+// Encoding is slow, and six times slower with a sanitizer: further blocks of a weight are copies of these.
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::size_t k_blocks_made = 48;
+#else
+constexpr std::size_t k_blocks_made = 96;
+#endif
 
 std::uint64_t hash(std::string_view text) { // FNV-1a
   std::uint64_t h = 0xcbf29ce484222325u;

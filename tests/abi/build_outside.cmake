@@ -1,5 +1,6 @@
 # Installs the SDK, copies one plugin folder (SOURCE) into an empty directory, builds it there and loads what comes out.
 # Proves that a backend sees the ABI and the SDK only. Called by ctest with BUILD, SOURCE, NAME, WORK, LOAD, ...
+set(ENV{CCACHE_SLOPPINESS} pch_defines,time_macros) # as cmake/precompiled.cmake
 function(step)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE text ERROR_VARIABLE text)
   if(failed)

@@ -296,16 +296,11 @@ template <class Fmt> void gemm_many(const GemmArgs& a) { PanelProduct<void>::mul
 template <class Fmt> void pack(const PackArgs& a) { PanelProduct<void>::pack(Fmt::dtype, a); }
 
 template <class Plain> constexpr Format plain_format() {
-  return {Plain::dtype,
-          decode_plain<Plain>,
-          gemm_plain<Plain>,
-          gemm_squares<decode_plain<Plain>, 1, Plain::bytes>,
-          Act::none,
-          nullptr,
-          Act::none,
-          nullptr,
-          nullptr,
-          k_few_tokens};
+  return {Plain::dtype,      decode_plain<Plain>,
+          gemm_plain<Plain>, gemm_squares<decode_plain<Plain>, 1, Plain::bytes>,
+          Act::none,         nullptr,
+          Act::none,         nullptr,
+          nullptr,           k_few_tokens};
 }
 /// Tile registers are quicker early, where the weights take long to unpack for gemm_act too.
 template <class Blocks> constexpr std::int64_t few_of_many() {

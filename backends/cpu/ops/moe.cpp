@@ -16,7 +16,7 @@ constexpr std::int64_t k_grain = 32;            // rows of an expert that stay t
 constexpr std::int64_t k_part = 256;            // rows of gate and up that are quantised together
 constexpr std::int64_t k_own_floats = 1 << 16;  // of gate, and of up, that fit a second-level cache with what made them
 constexpr std::int64_t k_pieces = 12, k_few_pieces = 4; // that the work is cut into, per worker
-constexpr std::int64_t k_few_parts = 2;                // and the down product of few pairs
+constexpr std::int64_t k_few_parts = 2;                 // and the down product of few pairs
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
 struct Sorted {
@@ -259,7 +259,8 @@ private:
     const Activations packed = x_down_.tiles_at(p.mid_tiles, tiles(max_tokens_ * slots_), rows.scratch);
     sdk::take_pieces(call.tickets[1], experts_, [&](std::int64_t e) {
       const std::int64_t count = s.begin[e + 1] - s.begin[e];
-      if (count > down_.few_of_many()) x_down_.pack(rows, s.pair + s.begin[e], count, packed, first_tile(e, s.begin[e]));
+      if (count > down_.few_of_many())
+        x_down_.pack(rows, s.pair + s.begin[e], count, packed, first_tile(e, s.begin[e]));
     });
     worker.barrier();
     return {rows, packed};

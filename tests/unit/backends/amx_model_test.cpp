@@ -1,9 +1,9 @@
-// The many-token products, attention and indexer of the set `amx` on a model of its tile instructions, on any machine,
-// against the reference kernels. To add a case, add it to ops/cases; products_test.cpp has the products alone.
+// The model of tile instructions that the set `amx` is tested with on any machine: which kernels it stands for
+// (cpu_kernels_test.cpp runs their cases, products_test.cpp has the products alone), and its attention.
+#include "tests/unit/backends/amx_model.hpp"
+
 #include "backends/cpu/ops/ops.hpp"
 #include "ops/cases/data.hpp"
-#include "ops/cases/tolerance.hpp"
-#include "ops/reference/kernels.hpp"
 
 #include <gtest/gtest.h>
 
@@ -31,24 +31,6 @@ const auto k_modelled =
                                      MODELLED(moe_experts), MODELLED(shared_expert), MODELLED(attention_mixed),
                                      MODELLED(index_score), MODELLED(index_select), MODELLED(route)});
 
-void expect_as_reference(const sdk::KernelEntry& kernel, const ops::Case& test, std::uint32_t workers) {
-  const ops::Outputs expected = ops::run_kernel(*reference::find_kernel(kernel.op), test, 2);
-  const ops::Outputs got = ops::run_kernel(kernel, test, workers);
-  const auto wrong = ops::find_mismatch(test, expected, got, reference::reference_kernels());
-  EXPECT_FALSE(wrong) << workers << " workers: " << wrong.value_or("");
-  const ops::Outputs again = ops::run_kernel(kernel, test, workers);
-  for (std::size_t o = 0; o < got.size(); ++o) EXPECT_EQ(got[o].data, again[o].data) << test.name;
-}
-
-class AmxModel : public ::testing::TestWithParam<sdk::KernelEntry> {};
-
-TEST_P(AmxModel, AgreesWithTheReference) {
-  for (const ops::Case& test : ops::cases_for(GetParam().op)) expect_as_reference(GetParam(), test, 3);
-}
-
-INSTANTIATE_TEST_SUITE_P(Ops, AmxModel, ::testing::ValuesIn(k_modelled),
-                         [](const auto& instance) { return std::string(instance.param.op); });
-
 /// Attention of `isa` over `count` rows: some f32, some f16 one after another, the rest picked from f16.
 std::vector<float> attention(const Isa& isa, std::int64_t count) {
   constexpr std::int64_t heads = 32, dim = 64, kept = 300;
@@ -74,6 +56,10 @@ std::vector<float> attention(const Isa& isa, std::int64_t count) {
   return o;
 }
 
+TEST(AmxModel, StandsForOpsOfTheCatalogue) {
+  for (const sdk::KernelEntry& kernel : k_modelled) EXPECT_NE(ops::find_schema(kernel.op), nullptr) << kernel.op;
+}
+
 TEST(AmxModelAttention, IsAsExactAsFloatSums) {
   for (const std::int64_t count : {1, 8, 33, 64, 192, 193, 250, 309}) { // parts of blocks and of chunks
     const std::vector<float> got = attention(amx_model::isa, count), want = attention(scalar::isa, count);
@@ -87,4 +73,11 @@ TEST(AmxModelAttention, IsAsExactAsFloatSums) {
 }
 
 } // namespace
+
+std::optional<sdk::KernelEntry> amx_model_kernel(std::string_view op) {
+  for (const sdk::KernelEntry& kernel : k_modelled)
+    if (kernel.op == op) return kernel;
+  return {};
+}
+
 } // namespace seacliff::cpu

@@ -1,32 +1,15 @@
-// Every op of the CPU backend on every instruction set that this machine runs, against the reference kernels. To add a
-// case, add it to ops/cases; a new op or a new instruction set is picked up by itself. The expected outputs of a case
-// are computed once and kept for all instruction sets.
+// Every op of the CPU backend on every instruction set that this machine runs (and of `amx` on a model of its tiles),
+// against the reference kernels. To add a case, add it to ops/cases; a new op or a new instruction set is picked up by
+// itself. Making a case and its expected outputs takes longer than what is tested: all sets share them.
 #include "backends/cpu/catalogue.hpp"
 #include "ops/cases/tolerance.hpp"
 #include "ops/reference/kernels.hpp"
+#include "tests/unit/backends/amx_model.hpp"
 
 #include <gtest/gtest.h>
 
-#include <map>
-
 namespace seacliff::cpu {
 namespace {
-
-struct Solved {
-  ops::Case test;
-  ops::Outputs expected;
-};
-
-const std::vector<Solved>& solved_cases(const std::string& op) {
-  static std::map<std::string, std::vector<Solved>> kept;
-  auto [at, fresh] = kept.try_emplace(op);
-  if (fresh)
-    for (ops::Case& test : ops::cases_for(op)) {
-      ops::Outputs expected = ops::run_kernel(*reference::find_kernel(op), test, 2);
-      at->second.push_back({std::move(test), std::move(expected)});
-    }
-  return at->second;
-}
 
 const sdk::KernelEntry& entry_of(const Isa& isa, std::string_view op) {
   for (const sdk::KernelEntry& entry : catalogue(isa))
@@ -35,42 +18,49 @@ const sdk::KernelEntry& entry_of(const Isa& isa, std::string_view op) {
 }
 
 struct Subject {
-  const Isa* isa;
-  std::string op;
+  std::string isa;
+  sdk::KernelEntry kernel;
+  std::vector<std::uint32_t> workers; // the last number twice
 };
 
-class CpuKernel : public ::testing::TestWithParam<Subject> {};
-
-TEST_P(CpuKernel, AgreesWithTheReference) {
-  const auto& [isa, op] = GetParam();
-  for (const Solved& solved : solved_cases(op))
-    for (const std::uint32_t workers : {1u, 3u, 7u}) {
-      const ops::Outputs got = ops::run_kernel(entry_of(*isa, op), solved.test, workers);
-      const auto wrong = ops::find_mismatch(solved.test, solved.expected, got, reference::reference_kernels());
-      EXPECT_FALSE(wrong) << workers << " workers: " << wrong.value_or("");
-    }
-}
-
-TEST_P(CpuKernel, RepeatsItselfBitForBit) {
-  const auto& [isa, op] = GetParam();
-  for (const Solved& solved : solved_cases(op)) {
-    const ops::Outputs once = ops::run_kernel(entry_of(*isa, op), solved.test, 3);
-    const ops::Outputs again = ops::run_kernel(entry_of(*isa, op), solved.test, 3);
-    for (std::size_t o = 0; o < once.size(); ++o)
-      EXPECT_EQ(once[o].data, again[o].data) << solved.test.name << ", output " << o;
-  }
-}
-
-std::vector<Subject> subjects() {
+std::vector<Subject> subjects(std::string_view op) {
   std::vector<Subject> all;
   for (const Isa* isa : compiled_isas())
-    if (enable(isa->name))
-      for (const ops::Schema& schema : ops::catalogue()) all.push_back({isa, std::string(schema.name)});
+    if (enable(isa->name)) all.push_back({isa->name, entry_of(*isa, op), {1, 7, 3}});
+  if (const auto modelled = amx_model_kernel(op)) all.push_back({"amx_model", *modelled, {3}});
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, CpuKernel, ::testing::ValuesIn(subjects()),
-                         [](const auto& instance) { return instance.param.isa->name + ("_" + instance.param.op); });
+void expect_right(const Subject& subject, const ops::Case& test, const ops::Outputs& expected) {
+  ops::Outputs got;
+  for (const std::uint32_t workers : subject.workers) {
+    got = ops::run_kernel(subject.kernel, test, workers);
+    const auto wrong = ops::find_mismatch(test, expected, got, reference::reference_kernels());
+    EXPECT_FALSE(wrong) << subject.isa << ", " << workers << " workers: " << wrong.value_or("");
+  }
+  const ops::Outputs again = ops::run_kernel(subject.kernel, test, subject.workers.back());
+  for (std::size_t o = 0; o < got.size(); ++o)
+    EXPECT_EQ(got[o].data, again[o].data) << subject.isa << ", " << test.name << ", output " << o;
+}
+
+class CpuKernel : public ::testing::TestWithParam<std::string_view> {};
+
+TEST_P(CpuKernel, AgreesWithTheReferenceAndRepeatsItselfBitForBit) {
+  const std::vector<Subject> all = subjects(GetParam());
+  for (const ops::Case& test : ops::cases_for(GetParam())) {
+    const ops::Outputs expected = ops::run_kernel(*reference::find_kernel(GetParam()), test, 2);
+    for (const Subject& subject : all) expect_right(subject, test, expected);
+  }
+}
+
+std::vector<std::string_view> op_names() {
+  std::vector<std::string_view> names;
+  for (const ops::Schema& schema : ops::catalogue()) names.push_back(schema.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, CpuKernel, ::testing::ValuesIn(op_names()),
+                         [](const auto& instance) { return std::string(instance.param); });
 
 TEST(CpuCatalogue, HasEveryOpOnceForEverySet) {
   for (const Isa* isa : compiled_isas()) {

@@ -172,6 +172,8 @@ void compare_many(const Isa& isa, const Format& format, const Shape& shape, std:
   const std::vector<float> got = solve(isa, format, p, true);
   const std::string what =
       fmt::format("{} {}, {} rows, k {}, {} tokens", isa.name, dtype_info(format.dtype).name, shape.rows, p.k, tokens);
+  std::vector<std::vector<double>> x;
+  for (std::int64_t t = 0; t < tokens; ++t) x.push_back(activations(p, format.act_many, t));
   std::vector<float> w(static_cast<std::size_t>(p.k));
   double error = 0, size = 0;
   for (std::int64_t r = 0; r < p.rows; ++r) {
@@ -179,7 +181,7 @@ void compare_many(const Isa& isa, const Format& format, const Shape& shape, std:
         ->find(format.dtype)
         ->decode(p.w.data() + p.w_stride * static_cast<std::uint64_t>(r), w.data(), p.k);
     for (std::int64_t t = 0; t < tokens; ++t) {
-      const Expected e = expected_sum(w, activations(p, format.act_many, t));
+      const Expected e = expected_sum(w, x[static_cast<std::size_t>(t)]);
       const double y = got[static_cast<std::size_t>(t * p.y_stride + r)];
       ASSERT_NEAR(y, e.sum, e.bound) << what << ", row " << r << ", token " << t;
       error += (y - e.sum) * (y - e.sum);

@@ -9,9 +9,9 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 struct TileModel {
   bool configured = false;
   TileShapes shapes;
-  std::uint8_t data[8][16][64];
+  std::uint8_t data[8][16][64] = {};
 };
-inline thread_local TileModel tile_model;
+inline constinit thread_local TileModel tile_model;
 
 SCF_INLINE void tile_require(bool legal) {
   if (!legal) __builtin_trap();
@@ -63,16 +63,18 @@ template <int C, int A, int B> SCF_INLINE const TileShapes& tile_dot_check() {
 /// C[m][n] += sum over k of A[m][k] * B[k / 4][4 n + k % 4], int8 times int8 to int32.
 template <int C, int A, int B> SCF_INLINE void tile_dot() {
   const TileShapes& s = tile_dot_check<C, A, B>();
-  for (int m = 0; m < s.rows[C]; ++m) {
-    std::int32_t sums[16];
-    __builtin_memcpy(sums, tile_model.data[C][m], sizeof sums);
-    for (int k = 0; k < s.row_bytes[A]; ++k) {
-      const int a = static_cast<std::int8_t>(tile_model.data[A][m][k]);
-      for (int n = 0; n < s.row_bytes[C] / 4; ++n)
-        sums[n] += a * static_cast<std::int8_t>(tile_model.data[B][k / 4][4 * n + k % 4]);
+  for (int half = 0; half < 2; ++half) // columns outside the shape are zero in B
+    for (int m = 0; m < s.rows[C]; ++m) {
+      I8 sums;
+      __builtin_memcpy(&sums, tile_model.data[C][m] + half * sizeof sums, sizeof sums);
+      for (int k = 0; k < s.row_bytes[A]; k += 4) {
+        I8 quads; // four elements of k for each of eight columns
+        __builtin_memcpy(&quads, tile_model.data[B][k / 4] + half * sizeof quads, sizeof quads);
+        for (int i = 0; i < 4; ++i)
+          sums += static_cast<std::int8_t>(tile_model.data[A][m][k + i]) * ((quads << (24 - 8 * i)) >> 24);
+      }
+      __builtin_memcpy(tile_model.data[C][m] + half * sizeof sums, &sums, sizeof sums);
     }
-    __builtin_memcpy(tile_model.data[C][m], sums, sizeof sums);
-  }
 }
 SCF_INLINE float tile_bf16(const std::uint8_t* p) {
   std::uint32_t bits = static_cast<std::uint32_t>(p[0]) << 16 | static_cast<std::uint32_t>(p[1]) << 24;
