@@ -16,9 +16,9 @@ SCF_INLINE Z quarters(int a, int b, int c, int d) {
   return _mm512_setr_epi32(zeros | a, zeros | a, zeros | a, zeros | a, zeros | b, zeros | b, zeros | b, zeros | b,
                            zeros | c, zeros | c, zeros | c, zeros | c, zeros | d, zeros | d, zeros | d, zeros | d);
 }
-SCF_INLINE Z minus_128_times(Z x) {
+SCF_INLINE Z minus_128_times(Z codes) {
   return _mm512_sub_epi32(_mm512_setzero_si512(),
-                          _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(-128), x));
+                          _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(-128), codes));
 }
 
 /// Sums of products times scales.
@@ -93,7 +93,8 @@ struct WideQ4_K {
   SCF_INLINE F sums(const Row& x, std::int64_t block) { return _mm512_maskz_loadu_ps(0xff, x.sums32 + 8 * block); }
 };
 
-/// 16 blocks at a time: their scales are converted together, and two blocks share a register.
+/// 16 blocks at a time: their scales are converted together, and two blocks share a register. The factor without a sign
+/// is x + 128: what that adds is the same for all tokens.
 template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
   const std::byte* w[R];
   Row x[T];
@@ -121,18 +122,18 @@ template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t 
       const auto lane = static_cast<int>(2 * p);
       const Z spread =
           _mm512_add_epi32(_mm512_set1_epi32(lane), _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
-      Z codes[R];
+      Z codes[R], start[R];
       for (int r = 0; r < R; ++r) {
         const std::byte* q = w[r] + 34 * (i + 2 * p) + 2;
-        codes[r] = _mm512_xor_si512(both ? join_z(q, q + 34) : _mm512_zextsi256_si512((__m256i)load_b(q)),
-                                    _mm512_set1_epi8(-128));
+        codes[r] = both ? join_z(q, q + 34) : _mm512_zextsi256_si512((__m256i)load_b(q));
+        start[r] = minus_128_times(codes[r]);
       }
       for (int t = 0; t < T; ++t) {
         const std::byte* c = x[t].codes + 32 * (i + 2 * p);
-        const Z v = both ? load_z(c) : _mm512_zextsi256_si512((__m256i)load_b(c));
-        const Z start = minus_128_times(v);
+        const Z v =
+            _mm512_xor_si512(both ? load_z(c) : _mm512_zextsi256_si512((__m256i)load_b(c)), _mm512_set1_epi8(-128));
         for (int r = 0; r < R; ++r)
-          acc[r][t] = fma(_mm512_cvtepi32_ps(_mm512_dpbusd_epi32(start, codes[r], v)),
+          acc[r][t] = fma(_mm512_cvtepi32_ps(_mm512_dpbusd_epi32(start[r], v, codes[r])),
                           _mm512_permutexvar_ps(spread, scale[r][t]), acc[r][t]);
       }
     };
