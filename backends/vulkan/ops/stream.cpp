@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::uint64_t k_enough_subgroups = 4096; // so many fill a large device; more work makes longer ones
 constexpr std::uint64_t k_most_tokens = 4; // at once; more cost more registers than reading weights again from a cache
-constexpr std::uint32_t k_unit_bytes = 16, k_most_tiles = 64, k_other_shared = 4096;
+constexpr std::uint32_t k_unit_bytes = 16, k_most_tiles = 64;
+constexpr std::uint64_t k_table_shared = 256 * 8, k_parts_shared = 128 * 4; // stream.glsl, base.glsl
 
 /// Elements that a lane takes at a time.
 std::uint32_t unit_elems(WeightFormat format) {
@@ -24,11 +25,19 @@ std::uint32_t unit_elems(WeightFormat format) {
   }
 }
 
+/// Of x.
 std::uint64_t shared_bytes(const StreamWork& work, std::uint64_t tokens) {
   const std::uint64_t elems = tokens * work.slots * work.k;
   if (work.digits == 0) return elems * 4;
   const bool has_least = work.format.dtype == DType::q2_k || work.format.dtype == DType::q4_k;
   return elems * work.digits + elems / 16 * (has_least ? 8 : 4); // a scale and perhaps a sum for sixteen
+}
+
+/// Of all that a workgroup with so many rows of weights has: pairs of rows leave their results there, too.
+std::uint64_t shared_bytes(const Shape& shape, const StreamWork& work, std::uint64_t tokens, std::uint64_t rows) {
+  const std::uint64_t chunks = work.k / 16, squares = tokens * ((chunks + shape.subgroup - 1) / shape.subgroup) * 4;
+  const std::uint64_t results = work.in_pairs == 2 ? tokens * (rows / 2) * 4 : 0;
+  return shared_bytes(work, tokens) + squares + results + k_table_shared + k_parts_shared;
 }
 
 bool is_streamed(const Shape& shape, const StreamWork& work) {
@@ -44,11 +53,12 @@ std::uint32_t digits_for(const Emitter& emitter, WeightFormat format) {
 }
 
 std::optional<StreamPlan> plan_stream(const Shape& shape, const StreamWork& work) {
-  if (!is_streamed(shape, work) || shape.shared_bytes < k_other_shared) return std::nullopt;
+  if (!is_streamed(shape, work)) return std::nullopt;
   StreamPlan plan;
   plan.tokens = static_cast<std::uint32_t>(std::bit_ceil(std::min(work.tokens, k_most_tokens)));
   const auto is_too_much = [&](std::uint64_t tokens) {
-    return shared_bytes(work, tokens) > shape.shared_bytes - k_other_shared || tokens * work.in_pairs > shape.subgroup;
+    return shared_bytes(shape, work, tokens, work.multiple) > shape.shared_bytes ||
+           tokens * work.in_pairs > shape.subgroup;
   };
   while (plan.tokens > 1 && is_too_much(plan.tokens)) plan.tokens /= 2;
   if (is_too_much(plan.tokens)) return std::nullopt;
@@ -69,8 +79,11 @@ std::optional<StreamPlan> plan_stream(const Shape& shape, const StreamWork& work
   const bool much_to_bring = plan.tokens > 1 && work.digits == 0;
   const std::uint64_t enough = much_to_bring ? k_enough_subgroups / 2 : k_enough_subgroups;
   plan.tiles = static_cast<std::uint32_t>(std::clamp<std::uint64_t>((tiles + enough - 1) / enough, 1, k_most_tiles));
-  while (plan.group_rows() % work.multiple != 0) ++plan.tiles;
-  return plan;
+  const auto is_whole = [&] { return plan.group_rows() % work.multiple == 0; };
+  const auto fits = [&] { return shared_bytes(shape, work, plan.tokens, plan.group_rows()) <= shape.shared_bytes; };
+  while (!is_whole()) ++plan.tiles;
+  while (plan.tiles > 0 && !(fits() && is_whole())) --plan.tiles;
+  return plan.tiles > 0 ? std::optional(plan) : std::nullopt;
 }
 
 std::vector<std::uint32_t> stream_constants(const Shape& shape, const StreamWork& work, const StreamPlan& plan) {
