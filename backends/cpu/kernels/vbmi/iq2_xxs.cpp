@@ -133,8 +133,7 @@ SCF_INLINE void lay_opposite(const Row& row, std::int64_t block, bool whole, Opp
 constexpr std::int64_t k_pairs = 8; // laid out at a time: 40 KB for eight tokens
 
 template <int T> struct Stretch {
-  const std::byte* w;
-  std::uint64_t stride;
+  Rows rows;
   std::int64_t whole; // pairs
   bool half;          // and one block more
   bool first;         // sets y, else adds to it
@@ -160,14 +159,14 @@ SCF_INLINE void add_pair(const blocks::IQ2_XXS* w, const Opposite512 (*x)[k_pair
   }
 }
 
-template <int T> [[gnu::noinline]] void rows_of(const Stretch<T>& s, std::int64_t rows) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const auto* w = reinterpret_cast<const blocks::IQ2_XXS*>(s.w + static_cast<std::uint64_t>(r) * s.stride);
-    const std::uint64_t ahead = r + 4 < rows ? 4 * s.stride : 0;
+template <int T> [[gnu::noinline]] void all_rows(const Stretch<T>& s) {
+  for (std::int64_t r = 0; r < s.rows.count; ++r) {
+    const auto* w = reinterpret_cast<const blocks::IQ2_XXS*>(s.rows.w + r * s.rows.stride);
+    const Ahead ahead = ahead_of(s.rows, r, 1, 4);
     F acc[T];
     for (F& a : acc) a = zero();
     for (std::int64_t i = 0; i < s.whole; ++i) {
-      fetch<2 * sizeof(blocks::IQ2_XXS)>(reinterpret_cast<const std::byte*>(w + 2 * i) + ahead);
+      fetch<128>(w + 2 * i, ahead);
       add_pair<true>(w, s.x, i, acc);
     }
     if (s.half) add_pair<false>(w, s.x, s.whole, acc);
@@ -180,19 +179,14 @@ template <int T> void tokens_of(const GemmArgs& a, std::int64_t token) {
   const std::int64_t n_blocks = a.k / 256;
   for (std::int64_t from = 0; from < n_blocks; from += 2 * k_pairs) {
     const std::int64_t n = lesser(2 * k_pairs, n_blocks - from);
-    Stretch<T> s{a.w + from * static_cast<std::int64_t>(sizeof(blocks::IQ2_XXS)),
-                 a.w_stride,
-                 n / 2,
-                 n % 2 != 0,
-                 from == 0,
-                 x,
-                 {}};
+    Stretch<T> s{rows_of(a), n / 2, n % 2 != 0, from == 0, x, {}};
+    s.rows.w += from * static_cast<std::int64_t>(sizeof(blocks::IQ2_XXS));
     for (int t = 0; t < T; ++t) {
       const Row row = row_at(a, token + t, 256);
       for (std::int64_t i = 0; i < n; i += 2) lay_opposite(row, from + i, i + 1 < n, x[t][i / 2]);
       s.y[t] = out_at(a, token + t);
     }
-    rows_of(s, a.rows);
+    all_rows(s);
   }
 }
 

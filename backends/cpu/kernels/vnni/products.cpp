@@ -107,13 +107,13 @@ template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t 
   const Z at = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
                                   _mm512_set1_epi32(34));
   const std::int64_t blocks = a.k / 32;
-  const std::uint64_t ahead = rows_ahead(a, row, R);
+  const Ahead ahead = ahead_of(rows_of(a), row, R, R);
   for (std::int64_t i = 0; i < blocks; i += 16) {
     const std::int64_t n = lesser<std::int64_t>(16, blocks - i);
     const auto mask = static_cast<__mmask16>((1u << n) - 1u);
     F scale[R][T];
+    fetch<R * 16 * 34>(w[0] + R * 34 * i, ahead);
     for (int r = 0; r < R; ++r) {
-      fetch<16 * 34>(w[r] + 34 * i + ahead);
       const Z d = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, w[r] + 34 * i, 1);
       const F wide = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(d));
       for (int t = 0; t < T; ++t) scale[r][t] = wide * _mm512_maskz_loadu_ps(mask, x[t].scales + i);

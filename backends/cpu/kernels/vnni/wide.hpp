@@ -10,16 +10,44 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-/// Brings `BYTES` at p nearer. The hardware's own streams end with each page, and rows of 2-bit weights are a quarter
-/// of one.
-template <int BYTES> SCF_INLINE void fetch(const void* p) {
-#pragma GCC unroll 16
-  for (int i = 0; i < BYTES; i += 64) _mm_prefetch(static_cast<const char*>(p) + i, _MM_HINT_T0);
+/// How far behind the rows being read those lie that are brought nearer, in bytes. In two steps: a core waits for no
+/// more than 16 lines on their way into its first level at a time, which is 10 GB/s, but for three times as many into
+/// the second. The hardware's own streams end with each page, and rows of 2-bit weights are a quarter of one.
+struct Ahead {
+  std::int64_t near, far;
+};
+#ifndef FAR
+#define FAR 16384
+#endif
+constexpr std::int64_t k_far = FAR;
+
+/// Rows that one call reads from one end to the other.
+struct Rows {
+  const std::byte* w;
+  std::int64_t stride, count;
+  const std::byte* next; // what the worker goes on with
+};
+SCF_INLINE Rows rows_of(const GemmArgs& a) { return {a.w, static_cast<std::int64_t>(a.w_stride), a.rows, a.next}; }
+
+/// From `row` on, of which `n` are read side by side: the n rows that are `rows` further.
+SCF_INLINE std::int64_t behind(const Rows& all, std::int64_t row, std::int64_t n, std::int64_t rows) {
+  if (row + rows + n <= all.count) return rows * all.stride;
+  if (all.next == nullptr) return 0;
+  return all.next - all.w + (rows - all.count) * all.stride; // in `next` as far as they are beyond the last
+}
+SCF_INLINE Ahead ahead_of(const Rows& all, std::int64_t row, std::int64_t n, std::int64_t near) {
+  const std::int64_t far = near + (k_far / all.stride + n) / n * n;
+  return {behind(all, row, n, near), behind(all, row, n, far)};
 }
 
-/// Where the rows behind the R rows from `row` lie, for fetch(); where they are others' to read: here.
-SCF_INLINE std::uint64_t rows_ahead(const GemmArgs& a, std::int64_t row, int r) {
-  return row + 2 * r <= a.rows ? static_cast<std::uint64_t>(r) * a.w_stride : 0;
+/// The `BYTES` at p, plus what is ahead.
+template <int BYTES> SCF_INLINE void fetch(const void* p, Ahead ahead) {
+  const auto* from = static_cast<const char*>(p);
+#pragma GCC unroll 32
+  for (int i = 0; i < BYTES; i += 64) {
+    _mm_prefetch(from + i + ahead.near, _MM_HINT_T0);
+    _mm_prefetch(from + i + ahead.far, _MM_HINT_T1);
+  }
 }
 
 /// One quantised activation row.
@@ -67,14 +95,14 @@ template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a,
     x[t] = row_at(a, token + t, 256);
     for (int r = 0; r < R; ++r) acc[r][t] = zero();
   }
-  const std::uint64_t ahead = rows_ahead(a, row, R);
+  const Ahead ahead = ahead_of(rows_of(a), row, R, R);
   for (std::int64_t i = 0; i < a.k / 256; ++i) {
     Opposite xs[T];
     for (int t = 0; t < T; ++t) Wide::opposite(x[t].codes + 256 * i, xs[t]);
+    fetch<R * sizeof(typename Wide::Block)>(w[0] + R * i, ahead);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       const typename Wide::Block& block = w[r][i];
-      fetch<sizeof(typename Wide::Block)>(reinterpret_cast<const std::byte*>(&block) + ahead);
       Codes u;
       Wide::unpack(block, u);
       const Units units = Wide::units(block);
