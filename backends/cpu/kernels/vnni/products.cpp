@@ -112,7 +112,6 @@ template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t 
     const std::int64_t n = lesser<std::int64_t>(16, blocks - i);
     const auto mask = static_cast<__mmask16>((1u << n) - 1u);
     F scale[R][T];
-    fetch<R * 16 * 34>(w[0] + R * 34 * i, ahead);
     for (int r = 0; r < R; ++r) {
       const Z d = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, w[r] + 34 * i, 1);
       const F wide = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(d));
@@ -138,8 +137,14 @@ template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t 
       }
     };
     if (n == 16) {
+      constexpr int lines = (R * 16 * 34 + 63) / 64;
 #pragma GCC unroll 8
-      for (std::int64_t p = 0; p < 8; ++p) pair(p, true);
+      for (int p = 0; p < 8; ++p) {
+        pair(p, true);
+#pragma GCC unroll 8
+        for (int line = p * lines / 8; line < (p + 1) * lines / 8; ++line)
+          fetch<64>(w[0] + R * 34 * i + 64 * line, ahead);
+      }
     } else {
       for (std::int64_t p = 0; p < n / 2; ++p) pair(p, true);
       if (n % 2 != 0) pair(n / 2, false);
@@ -150,6 +155,7 @@ template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t 
 }
 
 struct ProductQ8_0 {
+  static constexpr int rows_of_one = 1; // one stream from memory is quicker than two
   template <int R, int T> SCF_INLINE void rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
     q8_rows<R, T>(a, row, token);
   }

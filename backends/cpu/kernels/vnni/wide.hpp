@@ -16,10 +16,7 @@ namespace {
 struct Ahead {
   std::int64_t near, far;
 };
-#ifndef FAR
-#define FAR 16384
-#endif
-constexpr std::int64_t k_far = FAR;
+constexpr std::int64_t k_far = 8192;
 
 /// Rows that one call reads from one end to the other.
 struct Rows {
@@ -120,6 +117,7 @@ template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a,
 }
 
 template <class Wide> struct WideProduct {
+  static constexpr int rows_of_one = 4;
   template <int R, int T> SCF_INLINE void rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
     wide_rows<Wide, R, T>(a, row, token);
   }
@@ -132,6 +130,7 @@ template <class Product, int R, int T> [[gnu::noinline]] void all_rows(const Gem
     for (; row < a.rows; ++row) Product::template rows<1, T>(a, row, token);
 }
 
+/// A product: rows<R, T>, and how many rows side by side suit one token.
 /// Tokens 1 to 8; seven are a pass of four and one of three, and so on.
 template <class Product> void few(const GemmArgs& a) {
   std::int64_t t = 0;
@@ -139,7 +138,7 @@ template <class Product> void few(const GemmArgs& a) {
   for (; t + 4 <= a.tokens; t += 4) all_rows<Product, 2, 4>(a, t);
   if (a.tokens - t == 3) return all_rows<Product, 2, 3>(a, t);
   if (a.tokens - t == 2) return all_rows<Product, 2, 2>(a, t);
-  if (a.tokens - t == 1) return all_rows<Product, 4, 1>(a, t);
+  if (a.tokens - t == 1) return all_rows<Product, Product::rows_of_one, 1>(a, t);
 }
 
 } // namespace
