@@ -29,6 +29,8 @@ SCF_INLINE Z scaled(Z sums, Z codes, Z x, Z scales) {
 struct WideQ2_K {
   using Block = blocks::Q2_K;
   static constexpr bool has_min = true;
+  static constexpr std::size_t units_at = offsetof(Block, d);
+  static constexpr float unit = 1;
   SCF_INLINE void unpack(const Block& b, Codes& out) {
     const Z q = load_z(b.q), high = _mm512_srli_epi16(q, 4), one = _mm512_set1_epi8(3), four = _mm512_set1_epi8(12);
     out.c[0] = _mm512_and_si512(q, one);
@@ -49,7 +51,6 @@ struct WideQ2_K {
     const Z fours = scaled(scaled(_mm512_setzero_si512(), w.c[1], x.x[1], w.s[1]), w.c[3], x.x[3], w.s[3]);
     return _mm512_add_epi32(ones, _mm512_srai_epi32(fours, 2));
   }
-  SCF_INLINE Units units(const Block& b) { return load_units(&b.d); }
   SCF_INLINE F minima(const Block& b) {
     const __m128i sc = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b.sc));
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(_mm_srli_epi16(sc, 4), _mm_set1_epi8(15))));
@@ -60,6 +61,8 @@ struct WideQ2_K {
 struct WideQ4_K {
   using Block = blocks::Q4_K;
   static constexpr bool has_min = true;
+  static constexpr std::size_t units_at = offsetof(Block, d);
+  static constexpr float unit = 1;
   SCF_INLINE void unpack(const Block& b, Codes& out) {
     const Z q0 = load_z(b.q), q1 = load_z(b.q + 64), low = _mm512_set1_epi8(15);
     out.c[0] = _mm512_and_si512(q0, low);
@@ -84,7 +87,6 @@ struct WideQ4_K {
     const Z high = scaled(scaled(_mm512_setzero_si512(), w.c[1], x.x[1], w.s[1]), w.c[3], x.x[3], w.s[3]);
     return _mm512_add_epi32(low, high);
   }
-  SCF_INLINE Units units(const Block& b) { return load_units(&b.d); }
   SCF_INLINE F minima(const Block& b) {
     const std::uint64_t y = load_u32(b.sc + 4), z = load_u32(b.sc + 8);
     const std::uint64_t m = (y & 0x3f3f3f3fu) | ((z >> 4 & 0x0f0f0f0fu) | (y >> 2 & 0x30303030u)) << 32;

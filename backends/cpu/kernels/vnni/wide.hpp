@@ -72,14 +72,29 @@ struct Opposite {
   Z x[4], start;
 };
 
-/// The f16 pair (d, dmin) at p, in every lane.
-struct Units {
-  F d, dmin;
+/// Factors of 8 blocks with a token's scales, (d, dmin) of one after the other.
+struct alignas(64) Units {
+  float of[16];
 };
-SCF_INLINE Units load_units(const void* p) {
-  const F both = _mm512_cvtph_ps(_mm256_set1_epi32(static_cast<int>(load_u32(p))));
-  return {_mm512_moveldup_ps(both), _mm512_movehdup_ps(both)};
+/// Those of `n` rows' blocks from `block` on, 8 of them where there are as many left: f16 pairs, converted together.
+template <class Wide, int R, int T>
+SCF_INLINE void load_units(const typename Wide::Block* const (&w)[R], const Row (&x)[T], std::int64_t block,
+                           std::int64_t left, Units (&out)[R][T]) {
+  const auto some = static_cast<__mmask8>((1u << lesser<std::int64_t>(8, left)) - 1u);
+  const __m256i at = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+                                        _mm256_set1_epi32(static_cast<int>(sizeof(typename Wide::Block))));
+  F units[R];
+  for (int r = 0; r < R; ++r) {
+    const std::byte* first = reinterpret_cast<const std::byte*>(w[r] + block) + Wide::units_at;
+    units[r] = _mm512_cvtph_ps(_mm256_mmask_i32gather_epi32(_mm256_setzero_si256(), some, at, first, 1));
+  }
+  const Z twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  for (int t = 0; t < T; ++t) {
+    const F scales = _mm512_permutexvar_ps(twice, _mm512_maskz_loadu_ps(some, x[t].scales + block)) * set1(Wide::unit);
+    for (int r = 0; r < R; ++r) _mm512_store_ps(out[r][t].of, units[r] * scales);
+  }
 }
+
 /// A format `Wide`: how a block becomes `Codes`, which activations stand opposite, and the sum of the products in
 /// integers; two factors make it a number.
 template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
@@ -93,7 +108,9 @@ template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a,
     for (int r = 0; r < R; ++r) acc[r][t] = zero();
   }
   const Ahead ahead = ahead_of(rows_of(a), row, R, R);
+  Units units[R][T];
   for (std::int64_t i = 0; i < a.k / 256; ++i) {
+    if (i % 8 == 0) load_units<Wide, R, T>(w, x, i, a.k / 256 - i, units);
     Opposite xs[T];
     for (int t = 0; t < T; ++t) Wide::opposite(x[t].codes + 256 * i, xs[t]);
     fetch<R * sizeof(typename Wide::Block)>(w[0] + R * i, ahead);
@@ -102,13 +119,11 @@ template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a,
       const typename Wide::Block& block = w[r][i];
       Codes u;
       Wide::unpack(block, u);
-      const Units units = Wide::units(block);
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
-        const F scale = set1(x[t].scales[i]);
-        acc[r][t] = fma(_mm512_cvtepi32_ps(Wide::multiply(u, xs[t])), units.d * scale, acc[r][t]);
-        if constexpr (Wide::has_min)
-          acc[r][t] = acc[r][t] - Wide::minima(block) * Wide::sums(x[t], i) * (units.dmin * scale);
+        const float* unit = units[r][t].of + 2 * (i % 8);
+        acc[r][t] = fma(_mm512_cvtepi32_ps(Wide::multiply(u, xs[t])), set1(unit[0]), acc[r][t]);
+        if constexpr (Wide::has_min) acc[r][t] = acc[r][t] - Wide::minima(block) * Wide::sums(x[t], i) * set1(unit[1]);
       }
     }
   }
