@@ -16,11 +16,6 @@ SCF_INLINE Z quarters(int a, int b, int c, int d) {
   return _mm512_setr_epi32(zeros | a, zeros | a, zeros | a, zeros | a, zeros | b, zeros | b, zeros | b, zeros | b,
                            zeros | c, zeros | c, zeros | c, zeros | c, zeros | d, zeros | d, zeros | d, zeros | d);
 }
-SCF_INLINE Z minus_128_times(Z codes) {
-  return _mm512_sub_epi32(_mm512_setzero_si512(),
-                          _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(-128), codes));
-}
-
 /// Sums of products times scales.
 SCF_INLINE Z scaled(Z sums, Z codes, Z x, Z scales) {
   return _mm512_dpwssd_epi32(sums, _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes, x), scales);
@@ -95,77 +90,8 @@ struct WideQ4_K {
   SCF_INLINE F sums(const Row& x, std::int64_t block) { return _mm512_maskz_loadu_ps(0xff, x.sums32 + 8 * block); }
 };
 
-/// 16 blocks at a time: their scales are converted together, and two blocks share a register. The factor without a sign
-/// is x + 128: what that adds is the same for all tokens.
-template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
-  const std::byte* w[R];
-  Row x[T];
-  F acc[R][T];
-  for (int r = 0; r < R; ++r) w[r] = a.w + static_cast<std::uint64_t>(row + r) * a.w_stride;
-  for (int t = 0; t < T; ++t) {
-    x[t] = row_at(a, token + t, 32);
-    for (int r = 0; r < R; ++r) acc[r][t] = zero();
-  }
-  const Z at = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                  _mm512_set1_epi32(34));
-  const std::int64_t blocks = a.k / 32;
-  const Ahead ahead = ahead_of(rows_of(a), row, R, R);
-  for (std::int64_t i = 0; i < blocks; i += 16) {
-    const std::int64_t n = lesser<std::int64_t>(16, blocks - i);
-    const auto mask = static_cast<__mmask16>((1u << n) - 1u);
-    F scale[R][T];
-    for (int r = 0; r < R; ++r) {
-      const Z d = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, w[r] + 34 * i, 1);
-      const F wide = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(d));
-      for (int t = 0; t < T; ++t) scale[r][t] = wide * _mm512_maskz_loadu_ps(mask, x[t].scales + i);
-    }
-    const auto pair = [&](std::int64_t p, bool both) {
-      const auto lane = static_cast<int>(2 * p);
-      const Z spread =
-          _mm512_add_epi32(_mm512_set1_epi32(lane), _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
-      Z codes[R], start[R];
-      for (int r = 0; r < R; ++r) {
-        const std::byte* q = w[r] + 34 * (i + 2 * p) + 2;
-        codes[r] = both ? join_z(q, q + 34) : _mm512_zextsi256_si512((__m256i)load_b(q));
-        start[r] = minus_128_times(codes[r]);
-      }
-      for (int t = 0; t < T; ++t) {
-        const std::byte* c = x[t].codes + 32 * (i + 2 * p);
-        const Z v =
-            _mm512_xor_si512(both ? load_z(c) : _mm512_zextsi256_si512((__m256i)load_b(c)), _mm512_set1_epi8(-128));
-        for (int r = 0; r < R; ++r)
-          acc[r][t] = fma(_mm512_cvtepi32_ps(_mm512_dpbusd_epi32(start[r], v, codes[r])),
-                          _mm512_permutexvar_ps(spread, scale[r][t]), acc[r][t]);
-      }
-    };
-    if (n == 16) {
-      constexpr int lines = (R * 16 * 34 + 63) / 64;
-#pragma GCC unroll 8
-      for (int p = 0; p < 8; ++p) {
-        pair(p, true);
-#pragma GCC unroll 8
-        for (int line = p * lines / 8; line < (p + 1) * lines / 8; ++line)
-          fetch<64>(w[0] + R * 34 * i + 64 * line, ahead);
-      }
-    } else {
-      for (std::int64_t p = 0; p < n / 2; ++p) pair(p, true);
-      if (n % 2 != 0) pair(n / 2, false);
-    }
-  }
-  for (int t = 0; t < T; ++t)
-    for (int r = 0; r < R; ++r) out_at(a, token + t)[row + r] = sum(acc[r][t]);
-}
-
-struct ProductQ8_0 {
-  static constexpr int rows_of_one = 1; // one stream from memory is quicker than two
-  template <int R, int T> SCF_INLINE void rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
-    q8_rows<R, T>(a, row, token);
-  }
-};
-
 } // namespace
 
-void few_q8_0(const GemmArgs& args) { few<ProductQ8_0>(args); }
 void few_q2_k(const GemmArgs& args) { few<WideProduct<WideQ2_K>>(args); }
 void few_q4_k(const GemmArgs& args) { few<WideProduct<WideQ4_K>>(args); }
 
