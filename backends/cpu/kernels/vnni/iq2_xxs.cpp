@@ -20,6 +20,7 @@ alignas(64) constexpr BiasedGrid k_biased_grid = biased_grid();
 /// Register j holds the j-th eight elements of all eight groups, so that a group and its scale keep to a 64-bit lane.
 struct WideIQ2_XXS {
   using Block = blocks::IQ2_XXS;
+  using Opposite = Opposite256;
   static constexpr bool has_min = false;
   static constexpr std::size_t units_at = offsetof(Block, d);
   static constexpr float unit = 0.125f;

@@ -68,7 +68,7 @@ struct Codes {
   Z c[4], s[4];
 };
 /// The 256 activations opposite; `start`: what the sums begin with.
-struct Opposite {
+struct Opposite256 {
   Z x[4], start;
 };
 
@@ -111,7 +111,7 @@ template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a,
   Units units[R][T];
   for (std::int64_t i = 0; i < a.k / 256; ++i) {
     if (i % 8 == 0) load_units<Wide, R, T>(w, x, i, a.k / 256 - i, units);
-    Opposite xs[T];
+    typename Wide::Opposite xs[T];
     for (int t = 0; t < T; ++t) Wide::opposite(x[t].codes + 256 * i, xs[t]);
     fetch<R * sizeof(typename Wide::Block)>(w[0] + R * i, ahead);
 #pragma GCC unroll 4
