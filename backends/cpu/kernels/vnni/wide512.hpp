@@ -58,24 +58,35 @@ SCF_INLINE void add_group(const Group& group, const OppositeGroup (*x)[k_groups]
   }
 }
 
-template <class Format, int T> [[gnu::noinline]] void group_rows(const Stretch<T>& s) {
-  for (std::int64_t r = 0; r < s.rows.count; ++r) {
-    const std::byte* w = s.rows.w + r * s.rows.stride;
-    const Ahead ahead = ahead_of(s.rows, r, 1, Format::near_rows);
-    F acc[T];
-    for (F& a : acc) a = zero();
-    Group group;
-    for (std::int64_t i = 0; i < s.whole; ++i, w += Format::bytes) {
-      fetch<Format::bytes / 64 * 64>(w, ahead); // of the few bytes more, most lie in the next group's lines
-      Format::template unpack<true>(w, group);
-      add_group(group, s.x, i, acc);
+/// R rows side by side. A format says how many bytes a group has, how it becomes a `Group` and activations (with a
+/// scale per `act_block`) what stands opposite, and how many rows ahead lines are wanted in the first level.
+template <class Format, int R, int T> SCF_INLINE void rows_together(const Stretch<T>& s, std::int64_t r) {
+  const std::byte* w = s.rows.w + r * s.rows.stride;
+  const Ahead ahead = ahead_of(s.rows, r, R, Format::near_rows);
+  F acc[R][T];
+  for (int i = 0; i < R; ++i)
+    for (F& a : acc[i]) a = zero();
+  Group group;
+  for (std::int64_t i = 0; i < s.whole; ++i, w += Format::bytes)
+#pragma GCC unroll 2
+    for (int j = 0; j < R; ++j) {
+      const std::byte* p = w + j * s.rows.stride;
+      fetch<Format::bytes / 64 * 64>(p, ahead); // of the few bytes more, most lie in the next group's lines
+      Format::template unpack<true>(p, group);
+      add_group(group, s.x, i, acc[j]);
     }
-    if (s.half) {
-      Format::template unpack<false>(w, group);
-      add_group(group, s.x, s.whole, acc);
-    }
-    for (int t = 0; t < T; ++t) s.y[t][r] = sum(acc[t]) + (s.first ? 0.0f : s.y[t][r]);
+  for (int j = 0; j < R && s.half; ++j) {
+    Format::template unpack<false>(w + j * s.rows.stride, group);
+    add_group(group, s.x, s.whole, acc[j]);
   }
+  for (int t = 0; t < T; ++t)
+    for (int j = 0; j < R; ++j) s.y[t][r + j] = sum(acc[j][t]) + (s.first ? 0.0f : s.y[t][r + j]);
+}
+template <class Format, int T> [[gnu::noinline]] void group_rows(const Stretch<T>& s) {
+  constexpr int R = T == 1 ? 2 : 1; // more tokens hide what a row costs by itself
+  std::int64_t r = 0;
+  for (; r + R <= s.rows.count; r += R) rows_together<Format, R>(s, r);
+  for (; r < s.rows.count; ++r) rows_together<Format, 1>(s, r);
 }
 
 template <class Format, int T> void group_tokens(const GemmArgs& a, std::int64_t token) {
@@ -94,8 +105,8 @@ template <class Format, int T> void group_tokens(const GemmArgs& a, std::int64_t
   }
 }
 
-/// All tokens but the first `t`.
-template <class Format> void few_groups(const GemmArgs& a, std::int64_t t = 0) {
+template <class Format> void few_groups(const GemmArgs& a) {
+  std::int64_t t = 0;
   for (; t + 8 <= a.tokens; t += 8) group_tokens<Format, 8>(a, t);
   for (; t + 4 <= a.tokens; t += 4) group_tokens<Format, 4>(a, t);
   if (a.tokens - t == 3) return group_tokens<Format, 3>(a, t);
