@@ -64,6 +64,7 @@ struct GemmArgs {
   bool packed = false;                 // gemm_many: x is the first of the tokens' tiles, x_stride from chunk to chunk
   std::byte* scratch = nullptr;        // from a cache line on; gemm_many: Isa::many_scratch(tokens) bytes, gemm:
                                        // gemm_scratch(tokens), or nullptr and be slower
+  const std::byte* next = nullptr;     // weights that this worker reads afterwards; nullptr: not known
   bool stream = false;                 // y is large and not read soon: it may go past the caches
 };
 

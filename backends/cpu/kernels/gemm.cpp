@@ -61,9 +61,12 @@ template <class Plain> void decode_plain(const std::byte* p, float* out, std::in
   });
 }
 
-/// R rows, one token, two sums per row in flight.
+/// R rows, one token, two sums per row in flight. Of the next R, lines are brought into the second-level cache.
 template <class Plain, int R>
 SCF_INLINE void vector_rows(const GemmArgs& a, std::int64_t row, const float* x, float* y) {
+  constexpr std::uint64_t step = 2 * k_lanes * Plain::bytes; // a line, or half or two
+  const std::byte* then = row + 2 * R <= a.rows ? w_at(a, row + R) : a.next != nullptr ? a.next : w_at(a, row);
+  const std::int64_t ahead = then - w_at(a, row);
   F acc[R][2];
   const std::byte* w[R];
   for (int r = 0; r < R; ++r) {
@@ -75,6 +78,7 @@ SCF_INLINE void vector_rows(const GemmArgs& a, std::int64_t row, const float* x,
     const F x0 = load(x + i), x1 = load(x + i + k_lanes);
     const std::uint64_t at = static_cast<std::uint64_t>(i) * Plain::bytes;
     for (int r = 0; r < R; ++r) {
+      for (std::uint64_t line = 0; line < step; line += 64) __builtin_prefetch(w[r] + ahead + at + line, 0, 2);
       acc[r][0] = fma(Plain::read(w[r] + at), x0, acc[r][0]);
       acc[r][1] = fma(Plain::read(w[r] + at + k_lanes * Plain::bytes), x1, acc[r][1]);
     }

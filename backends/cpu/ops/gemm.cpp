@@ -12,11 +12,11 @@ void Gemm::run(GemmArgs args, const Activations& x) const {
   if (args.rows <= 0 || args.tokens <= 0) return;
   const std::int64_t few = x.many ? format_->few_of_many : k_few_tokens;
   if (args.w2 != nullptr && (pack() == nullptr || args.tokens <= few)) {
-    GemmArgs second = args;
-    second.w = std::exchange(args.w2, nullptr);
-    second.y = args.y2;
-    second.w2 = nullptr;
-    run(second, x);
+    GemmArgs first = args;
+    first.next = args.w = std::exchange(first.w2, nullptr);
+    run(first, x);
+    args.y = args.y2;
+    args.w2 = nullptr;
   }
   args.w_stride = row_bytes_;
   if (args.k == 0) args.k = k_;
@@ -34,13 +34,14 @@ void Gemm::run_squares(GemmArgs args) const {
 }
 
 void Gemm::multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
-                    std::int64_t y_stride, bool stream) const {
+                    std::int64_t y_stride, bool stream, const std::byte* next) const {
   GemmArgs args{};
   args.w = w.row(first_row + part.rows.begin);
   args.rows = part.rows.end - part.rows.begin;
   args.tokens = part.tokens.end - part.tokens.begin;
   args.y = y + part.tokens.begin * y_stride + part.rows.begin;
   args.y_stride = y_stride;
+  args.next = next == nullptr && part.next >= 0 ? w.row(first_row + part.next) : next;
   args.stream = stream;
   Activations from = x;
   from.data += x.packed ? static_cast<std::uint64_t>(part.tokens.begin / k_packed_tokens) * k_packed_bytes

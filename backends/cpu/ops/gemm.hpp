@@ -46,30 +46,39 @@ public:
   void (*pack() const)(const PackArgs&) { return act_ == Act::none ? nullptr : format_->pack; }
 
   /// y[token][row] for a rectangle; y is [tokens, y_stride] with column 0 = row 0. `first_row` is that of the matrix in
-  /// the weight. `stream`: y is not read soon.
+  /// the weight. `stream`: y is not read soon. `next`: weights read afterwards, if not row part.next.
   void multiply(const sdk::Tensor& w, std::int64_t first_row, const Activations& x, const Block2& part, float* y,
-                std::int64_t y_stride, bool stream = true) const;
+                std::int64_t y_stride, bool stream = true, const std::byte* next = nullptr) const;
   /// The same with f32 activations, and their squares: as Format::gemm_squares.
   void run_squares(GemmArgs args) const;
   /// Everything said by the caller but the weight's format and what `x` says.
   void run(GemmArgs args, const Activations& x) const;
 
 private:
-  /// As many stretches for each worker, so that on quiet cores all get the same, and neighbours on one cost it a part.
+  /// Each stretch is taken before the one in front of it is read, so that it is known what to bring nearer.
   template <class Body>
   void each_stretch(const sdk::Worker& worker, std::int64_t tokens, sdk::Ticket& ticket, Body body) const {
     const std::int64_t bytes = static_cast<std::int64_t>(row_bytes_) * n_, workers = worker.count();
-    const std::int64_t each = std::min({n_ / k_row_grain, bytes / k_stretch, k_stretches * workers}) / workers;
-    if (workers == 1 || each < k_few_stretches) return body(rectangle(worker, n_, tokens));
-    sdk::take_pieces(ticket, each * workers, [&](std::int64_t i) {
-      body(Block2{part_of(n_, k_row_grain, i, each * workers), {0, tokens}});
+    const std::int64_t pieces = std::min({n_ / k_row_grain, bytes / k_stretch, k_stretches * workers});
+    if (workers == 1 || pieces < k_few_stretches * workers) return body(rectangle(worker, n_, tokens));
+    Block2 now{{n_, n_}, {0, tokens}};
+    sdk::take_pieces(ticket, pieces, [&](std::int64_t i) {
+      const std::int64_t blocks = (n_ + k_row_grain - 1) / k_row_grain;
+      const Range rows{shrinking(blocks, i, pieces) * k_row_grain,
+                       std::min(n_, shrinking(blocks, i + 1, pieces) * k_row_grain)};
+      if (rows.begin >= rows.end) return;
+      now.next = rows.begin;
+      if (now.rows.begin < now.rows.end) body(now);
+      now.rows = rows;
     });
+    now.next = -1;
+    if (now.rows.begin < now.rows.end) body(now);
   }
 
   static constexpr std::int64_t k_many_tokens = 64;
   static constexpr std::int64_t k_stretches = 8;        // per worker, where they do not get
-  static constexpr std::int64_t k_stretch = 256 * 1024; // shorter than this, in bytes;
-  static constexpr std::int64_t k_few_stretches = 3;    // fewer are not worth it
+  static constexpr std::int64_t k_stretch = 128 * 1024; // shorter than this, in bytes, on average;
+  static constexpr std::int64_t k_few_stretches = 3;    // fewer per worker are not worth it
   static constexpr std::int64_t k_pieces = 4;           // per worker, where they do not get
   static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this
   const Format* format_;

@@ -54,7 +54,7 @@ private:
       Activations x_group = all;
       x_group.data += static_cast<std::uint64_t>(group) * (all.packed ? all.group : all.stride);
       if (!all.packed) x_group.stride *= static_cast<std::uint64_t>(groups_);
-      gemm_.multiply(w, 0, x_group, {{row, end}, mine.tokens}, out, gemm_.n());
+      gemm_.multiply(w, 0, x_group, {{row, end}, mine.tokens, end < mine.rows.end ? end : mine.next}, out, gemm_.n());
       row = end;
     }
   }
@@ -170,8 +170,9 @@ public:
     const Activations xg = x_gate_.prepare_packed(x, tokens, 1, p.x_gate, worker);
     const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare_packed(x, tokens, 1, p.x_up, worker);
     gate_.each_part(worker, tokens, call.tickets[0], [&](const Block2& part) {
-      gate_.multiply(call.input(1), 0, xg, part, p.gate, f, false);
-      up_.multiply(call.input(2), 0, xu, part, p.up, f, false);
+      const std::byte* next = part.next >= 0 ? call.input(1).row(part.next) : nullptr;
+      gate_.multiply(call.input(1), 0, xg, part, p.gate, f, false, call.input(2).row(part.rows.begin));
+      up_.multiply(call.input(2), 0, xu, part, p.up, f, false, next);
       for (std::int64_t t = part.tokens.begin; t < part.tokens.end; ++t) {
         float* g = p.gate + t * f + part.rows.begin;
         isa_.swiglu(g, p.up + t * f + part.rows.begin, 1.0f, clamp_, g, part.rows.end - part.rows.begin);

@@ -15,8 +15,7 @@ constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at 
 constexpr std::int64_t k_grain = 32;            // rows of an expert that stay together
 constexpr std::int64_t k_part = 256;            // rows of gate and up that are quantised together
 constexpr std::int64_t k_own_floats = 1 << 16;  // of gate, and of up, that fit a second-level cache with what made them
-constexpr std::int64_t k_pieces = 12, k_few_pieces = 4; // that the work is cut into, per worker
-constexpr std::int64_t k_few_parts = 2;                 // and the down product of few pairs
+constexpr std::int64_t k_pieces = 12, k_few_pieces = 8; // that the work is cut into, per worker
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
 struct Sorted {
@@ -48,11 +47,11 @@ public:
     const Inputs inputs{call, sorted, xg, xu, p};
     if (in_parts(tokens)) {
       const Activations mid = x_down_.empty(pairs, p.mid, worker);
-      gate_and_up(inputs, worker, [&](std::int64_t e, Range rows) { expert_to_codes(inputs, e, rows, mid, worker); });
+      gate_and_up(inputs, worker, [&](Some now, Some) { expert_to_codes(inputs, now.expert, now.rows, mid, worker); });
       worker.barrier();
       down(call, sorted, pack(call, sorted, mid, p, worker), tokens, p, worker);
     } else {
-      gate_and_up(inputs, worker, [&](std::int64_t e, Range rows) { expert_to_floats(inputs, e, rows); });
+      gate_and_up(inputs, worker, [&](Some now, Some next) { expert_to_floats(inputs, now, next); });
       worker.barrier();
       const Activations mid = x_down_.prepare(p.gate, pairs, tokens, p.mid, worker);
       down(call, sorted, {mid, {}}, tokens, p, worker);
@@ -149,8 +148,13 @@ private:
     return tokens <= gate_.few_of_many() ? 9 + 3 * tokens : 24 + (tokens + 15) / 16 * 12;
   }
 
-  /// body(expert, rows) for the rows of every expert in use, in pieces taken by ticket: where pairs are many each piece
-  /// is smaller than the one before, so that the last ones end together.
+  /// Some rows of an expert.
+  struct Some {
+    std::int64_t expert;
+    Range rows;
+  };
+  /// body(some, next) for the rows of every expert in use, in pieces taken by ticket; `next`: what the same worker goes
+  /// on with, no rows at its end.
   template <class Body>
   void share_rows(const Sorted& s, Rows rows, const Worker& worker, sdk::Ticket& ticket, Body body) const {
     std::int64_t total = 0;
@@ -158,11 +162,17 @@ private:
       if (s.begin[e + 1] > s.begin[e]) total += rows.blocks() * cost_of(s.begin[e + 1] - s.begin[e]);
     const std::int64_t per_worker = few(s.begin[experts_]) ? k_few_pieces : k_pieces;
     const std::int64_t pieces = worker.count() == 1 ? 1 : worker.count() * per_worker;
-    const auto begin_of = [&](std::int64_t i) {
-      if (few(s.begin[experts_])) return total * i / pieces;
-      return total - total * (pieces - i) / pieces * (pieces - i) / pieces;
+    const auto begin_of = [&](std::int64_t i) { return shrinking(total, i, pieces); };
+    Some now{0, {}};
+    const auto one_behind = [&](std::int64_t e, Range rows_of_e) {
+      const Some next{e, rows_of_e};
+      if (now.rows.begin < now.rows.end) body(now, next);
+      now = next;
     };
-    sdk::take_pieces(ticket, pieces, [&](std::int64_t i) { rows_of(s, rows, {begin_of(i), begin_of(i + 1)}, body); });
+    sdk::take_pieces(ticket, pieces, [&](std::int64_t i) {
+      rows_of(s, rows, {begin_of(i), begin_of(i + 1)}, one_behind);
+    });
+    if (now.rows.begin < now.rows.end) body(now, {0, {}});
   }
   /// The part of the line within [piece.begin, piece.end).
   template <class Body> void rows_of(const Sorted& s, Rows all, Range piece, Body& body) const {
@@ -193,13 +203,17 @@ private:
     for (std::int64_t first = in.sorted.begin[e]; first < end; first += most)
       body(Range{first, std::min(end, first + most)});
   }
+  /// nullptr where there is none.
+  static const std::byte* first_of(const Tensor& w, std::int64_t n, Some some) {
+    return some.rows.begin < some.rows.end ? w.row(some.expert * n + some.rows.begin) : nullptr;
+  }
   /// Both products for rows of expert e: row i of y.gate and y.up, or row rows[i], is the i-th pair's.
   struct Products {
     float *gate, *up;
     std::int64_t stride;
     const std::int32_t* rows; // nullptr: in order
   };
-  void multiply(const Inputs& in, std::int64_t e, Range rows, Range pairs, const Products& y) const {
+  void multiply(const Inputs& in, std::int64_t e, Range rows, Range pairs, const Products& y, Some next = {}) const {
     GemmArgs args{};
     args.rows = rows.end - rows.begin;
     args.tokens = pairs.end - pairs.begin;
@@ -208,6 +222,7 @@ private:
     args.y_stride = y.stride;
     const std::byte* up = in.call.input(4).row(e * up_.n() + rows.begin);
     args.w = in.call.input(3).row(e * gate_.n() + rows.begin);
+    args.next = first_of(in.call.input(3), gate_.n(), next);
     args.y = y.gate;
     if (gate_.pairs_with(up_)) {
       args.w2 = up;
@@ -219,12 +234,14 @@ private:
     args.y = y.up;
     up_.run(args, in.up);
   }
-  void expert_to_floats(const Inputs& in, std::int64_t e, Range rows) const {
+  void expert_to_floats(const Inputs& in, Some now, Some next) const {
+    const Range rows = now.rows;
     const std::int32_t* pair = in.sorted.pair;
     const float* weights = in.call.input(2).f32();
     const std::int64_t f = gate_.n();
-    each_group(in, e, [&](Range pairs) {
-      multiply(in, e, rows, pairs, {in.parts.gate + rows.begin, in.parts.up + rows.begin, f, pair + pairs.begin});
+    each_group(in, now.expert, [&](Range pairs) {
+      multiply(in, now.expert, rows, pairs,
+               {in.parts.gate + rows.begin, in.parts.up + rows.begin, f, pair + pairs.begin}, next);
       for (std::int64_t i = pairs.begin; i < pairs.end; ++i) {
         float* g = in.parts.gate + pair[i] * f + rows.begin;
         isa_.swiglu(g, in.parts.up + pair[i] * f + rows.begin, weights[pair[i]], clamp_, g, rows.end - rows.begin);
@@ -268,11 +285,12 @@ private:
 
   /// Rows of expert e's down product for all its pairs; slots are [pairs, stride], column 0 is row `first`.
   void down_rows(const KernelCall& call, const Sorted& s, const Middle& mid, std::int64_t e, Range rows,
-                 std::int64_t first, float* slots, std::int64_t stride) const {
+                 std::int64_t first, float* slots, std::int64_t stride, Some next = {}) const {
     GemmArgs args{};
     args.tokens = s.begin[e + 1] - s.begin[e];
     args.w = call.input(5).row(e * down_.n() + rows.begin);
     args.rows = rows.end - rows.begin;
+    args.next = first_of(call.input(5), down_.n(), next);
     args.y_row = s.pair + s.begin[e];
     args.y = slots + rows.begin - first;
     args.y_stride = stride;
@@ -295,21 +313,41 @@ private:
       if (valid(ids[k])) isa_.add(y, slots + (t * slots_ + k) * stride, y, n);
   }
 
+  /// Each worker has rows of its own: no barrier.
+  void down_few(const KernelCall& call, const Sorted& s, const Middle& mid, std::int64_t tokens, const Parts& p,
+                const Worker& worker) const {
+    const std::int64_t n = down_.n(), blocks = (n + k_row_grain - 1) / k_row_grain;
+    float* slots = p.slots + k_few_pairs * k_few_rows * worker.index();
+    const auto used_from = [&](std::int64_t e) {
+      while (e < experts_ && s.begin[e + 1] == s.begin[e]) ++e;
+      return e;
+    };
+    const std::int64_t first = used_from(0);
+    const auto all_experts = [&](Range rows, Range next) {
+      for (std::int64_t e = first; e < experts_;) {
+        const std::int64_t after = used_from(e + 1);
+        down_rows(call, s, mid, e, rows, rows.begin, slots, k_few_rows,
+                  after < experts_ ? Some{after, rows} : Some{first, next});
+        e = after;
+      }
+      for (std::int64_t t = 0; t < tokens; ++t) add_slots(call, t, rows, slots, k_few_rows);
+    };
+    // The first and longest piece is twice the mean.
+    const std::int64_t pieces = std::max((2 * n + k_few_rows - 1) / k_few_rows, worker.count() * k_few_pieces);
+    Range now{0, 0};
+    sdk::take_pieces(call.tickets[1], pieces, [&](std::int64_t i) {
+      const Range next{shrinking(blocks, i, pieces) * k_row_grain,
+                       std::min(n, shrinking(blocks, i + 1, pieces) * k_row_grain)};
+      if (next.begin >= next.end) return;
+      if (now.begin < now.end) all_experts(now, next);
+      now = next;
+    });
+    if (now.begin < now.end) all_experts(now, {0, 0});
+  }
   void down(const KernelCall& call, const Sorted& s, const Middle& mid, std::int64_t tokens, const Parts& p,
             const Worker& worker) const {
     const std::int64_t n = down_.n();
-    if (few(tokens * slots_)) { // each worker has rows of its own: no barrier
-      constexpr std::int64_t step = k_few_rows;
-      float* slots = p.slots + k_few_pairs * step * worker.index();
-      const std::int64_t parts = std::max((n + step - 1) / step, worker.count() * k_few_parts);
-      sdk::take_pieces(call.tickets[1], parts, [&](std::int64_t i) {
-        const Range rows = part_of(n, k_row_grain, i, parts);
-        for (std::int64_t e = 0; e < experts_; ++e)
-          if (s.begin[e + 1] > s.begin[e]) down_rows(call, s, mid, e, rows, rows.begin, slots, step);
-        for (std::int64_t t = 0; t < tokens; ++t) add_slots(call, t, rows, slots, step);
-      });
-      return;
-    }
+    if (few(tokens * slots_)) return down_few(call, s, mid, tokens, p, worker);
     // Slots of one slab are added while the next one is computed.
     const std::int64_t step = slab_rows();
     const Range mine = worker.share(tokens);
@@ -321,8 +359,8 @@ private:
     sdk::Ticket* ticket = call.tickets + 1;
     for (std::int64_t row = 0; row < n; row += step) {
       if (row > 0) add(row - step);
-      share_rows(s, {std::min(step, n - row), k_grain}, worker, *++ticket, [&](std::int64_t e, Range rows) {
-        down_rows(call, s, mid, e, {row + rows.begin, row + rows.end}, row, slots_of(row), step);
+      share_rows(s, {std::min(step, n - row), k_grain}, worker, *++ticket, [&](Some now, Some) {
+        down_rows(call, s, mid, now.expert, {row + now.rows.begin, row + now.rows.end}, row, slots_of(row), step);
       });
       worker.barrier();
     }

@@ -20,7 +20,14 @@ inline Range part_of(std::int64_t n, std::int64_t grain, std::int64_t i, std::in
 
 struct Block2 {
   Range rows, tokens;
+  std::int64_t next = -1; // the row that the same worker goes on with; -1: not known
 };
+
+/// Where piece `i` of `pieces` of `total` begins, each a little shorter than the one before: the last ones end
+/// together.
+inline std::int64_t shrinking(std::int64_t total, std::int64_t i, std::int64_t pieces) {
+  return total - total * (pieces - i) / pieces * (pieces - i) / pieces;
+}
 
 /// One worker's rectangle of an [n rows] x [tokens] product: rows are split first, so that a weight is read by one
 /// worker only; tokens too when there are more workers than blocks of rows.

@@ -7,7 +7,7 @@
 #include "kernels/vbmi/iq2_xxs.hpp"
 
 #include "kernels/vbmi/iq2_xxs_bits.hpp"
-#include "kernels/vnni/wide.hpp"
+#include "kernels/vnni/wide512.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
@@ -47,15 +47,8 @@ constexpr std::uint64_t code_map(unsigned shift) {
 }
 static_assert(((128 + 43) ^ (128 - 43)) == ((128 + 25) ^ (128 - 25)), "the sign changes the same bits of both");
 
-/// 512 weights plus 128, and the scale of each sub-block of 32.
-struct Pair {
-  Z code[8];
-  F scale;
-};
-
 /// The second block is taken as zeros where there is none.
-template <bool WHOLE> SCF_INLINE void unpack(const blocks::IQ2_XXS* b, Pair& out) {
-  const auto* p = reinterpret_cast<const std::byte*>(b);
+template <bool WHOLE> SCF_INLINE void unpack_pair(const std::byte* p, Group& out) {
   constexpr std::int64_t next = sizeof(blocks::IQ2_XXS);
   const Z first = load_z(p + 2), second = WHOLE ? load_z(p + next + 2) : _mm512_setzero_si512();
   const Z even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -82,13 +75,6 @@ template <bool WHOLE> SCF_INLINE void unpack(const blocks::IQ2_XXS* b, Pair& out
   out.scale = _mm512_permutexvar_ps(_mm512_srli_epi32(words, 28), eighths) * _mm512_moveldup_ps(_mm512_cvtph_ps(d));
 }
 
-/// The activations opposite a pair. `start`: what the sums begin with, for the 128 in every weight.
-struct alignas(64) Opposite512 {
-  std::int8_t x[8][64];
-  std::int32_t start[16];
-  float scale[16];
-};
-
 /// Eight rows of eight 64-bit words, transposed.
 SCF_INLINE void transpose(Z (&v)[8]) {
   Z a[8], b[8];
@@ -110,7 +96,7 @@ SCF_INLINE void transpose(Z (&v)[8]) {
   }
 }
 
-SCF_INLINE void lay_opposite(const Row& row, std::int64_t block, bool whole, Opposite512& out) {
+SCF_INLINE void lay_pair(const Row& row, std::int64_t block, bool whole, OppositeGroup& out) {
   const Z bytes = _mm512_setr_epi64(0x3830282018100800, 0x3931292119110901, 0x3a322a221a120a02, 0x3b332b231b130b03,
                                     0x3c342c241c140c04, 0x3d352d251d150d05, 0x3e362e261e160e06, 0x3f372f271f170f07);
   Z x[8];
@@ -119,92 +105,20 @@ SCF_INLINE void lay_opposite(const Row& row, std::int64_t block, bool whole, Opp
     x[i] = i < 4 || whole ? _mm512_permutexvar_epi8(bytes, load_z(row.codes + 256 * block + 64 * i))
                           : _mm512_setzero_si512();
   transpose(x);
-  Z sum = _mm512_setzero_si512();
-#pragma GCC unroll 8
-  for (int j = 0; j < 8; ++j) {
-    _mm512_store_si512(out.x[j], x[j]);
-    sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(-128), x[j]);
-  }
-  _mm512_store_si512(out.start, _mm512_sub_epi32(_mm512_setzero_si512(), sum));
   const F second = set1(whole ? row.scales[block + 1] : 0.0f);
-  _mm512_store_ps(out.scale, _mm512_mask_blend_ps(0xff00, set1(row.scales[block]), second));
+  store_opposite(x, _mm512_mask_blend_ps(0xff00, set1(row.scales[block]), second), out);
 }
 
-constexpr std::int64_t k_pairs = 8; // laid out at a time: 40 KB for eight tokens
-
-template <int T> struct Stretch {
-  const std::byte* w;
-  std::uint64_t stride;
-  std::int64_t whole; // pairs
-  bool half;          // and one block more
-  bool first;         // sets y, else adds to it
-  const Opposite512 (*x)[k_pairs];
-  float* y[T];
+struct PairsIQ2_XXS {
+  static constexpr std::int64_t bytes = 2 * sizeof(blocks::IQ2_XXS), near_rows = 4, act_block = 256;
+  template <bool WHOLE> SCF_INLINE void unpack(const std::byte* p, Group& out) { unpack_pair<WHOLE>(p, out); }
+  SCF_INLINE void lay_opposite(const Row& row, std::int64_t block, bool whole, OppositeGroup& out) {
+    lay_pair(row, block, whole, out);
+  }
 };
-
-template <bool WHOLE, int T>
-SCF_INLINE void add_pair(const blocks::IQ2_XXS* w, const Opposite512 (*x)[k_pairs], std::int64_t i, F (&acc)[T]) {
-  Pair pair;
-  unpack<WHOLE>(w + 2 * i, pair);
-#pragma GCC unroll 8
-  for (int t = 0; t < T; ++t) {
-    const Opposite512& o = x[t][i];
-    Z even = load_z(o.start),
-      odd = _mm512_setzero_si512(); // two chains: one of eight is too long to overlap with others
-#pragma GCC unroll 4
-    for (int j = 0; j < 8; j += 2) {
-      even = _mm512_dpbusd_epi32(even, pair.code[j], load_z(o.x[j]));
-      odd = _mm512_dpbusd_epi32(odd, pair.code[j + 1], load_z(o.x[j + 1]));
-    }
-    acc[t] = fma(_mm512_cvtepi32_ps(_mm512_add_epi32(even, odd)), pair.scale * load(o.scale), acc[t]);
-  }
-}
-
-template <int T> [[gnu::noinline]] void rows_of(const Stretch<T>& s, std::int64_t rows) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const auto* w = reinterpret_cast<const blocks::IQ2_XXS*>(s.w + static_cast<std::uint64_t>(r) * s.stride);
-    const std::uint64_t ahead = r + 4 < rows ? 4 * s.stride : 0;
-    F acc[T];
-    for (F& a : acc) a = zero();
-    for (std::int64_t i = 0; i < s.whole; ++i) {
-      fetch<2 * sizeof(blocks::IQ2_XXS)>(reinterpret_cast<const std::byte*>(w + 2 * i) + ahead);
-      add_pair<true>(w, s.x, i, acc);
-    }
-    if (s.half) add_pair<false>(w, s.x, s.whole, acc);
-    for (int t = 0; t < T; ++t) s.y[t][r] = sum(acc[t]) + (s.first ? 0.0f : s.y[t][r]);
-  }
-}
-
-template <int T> void tokens_of(const GemmArgs& a, std::int64_t token) {
-  Opposite512 x[T][k_pairs];
-  const std::int64_t n_blocks = a.k / 256;
-  for (std::int64_t from = 0; from < n_blocks; from += 2 * k_pairs) {
-    const std::int64_t n = lesser(2 * k_pairs, n_blocks - from);
-    Stretch<T> s{a.w + from * static_cast<std::int64_t>(sizeof(blocks::IQ2_XXS)),
-                 a.w_stride,
-                 n / 2,
-                 n % 2 != 0,
-                 from == 0,
-                 x,
-                 {}};
-    for (int t = 0; t < T; ++t) {
-      const Row row = row_at(a, token + t, 256);
-      for (std::int64_t i = 0; i < n; i += 2) lay_opposite(row, from + i, i + 1 < n, x[t][i / 2]);
-      s.y[t] = out_at(a, token + t);
-    }
-    rows_of(s, a.rows);
-  }
-}
 
 } // namespace
 
-void few_iq2_xxs(const GemmArgs& a) {
-  std::int64_t t = 0;
-  for (; t + 8 <= a.tokens; t += 8) tokens_of<8>(a, t);
-  for (; t + 4 <= a.tokens; t += 4) tokens_of<4>(a, t);
-  if (a.tokens - t == 3) return tokens_of<3>(a, t);
-  if (a.tokens - t == 2) return tokens_of<2>(a, t);
-  if (a.tokens - t == 1) return tokens_of<1>(a, t);
-}
+void few_iq2_xxs(const GemmArgs& a) { few_groups<PairsIQ2_XXS>(a); }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -20,7 +20,10 @@ alignas(64) constexpr BiasedGrid k_biased_grid = biased_grid();
 /// Register j holds the j-th eight elements of all eight groups, so that a group and its scale keep to a 64-bit lane.
 struct WideIQ2_XXS {
   using Block = blocks::IQ2_XXS;
+  using Opposite = Opposite256;
   static constexpr bool has_min = false;
+  static constexpr std::size_t units_at = offsetof(Block, d);
+  static constexpr float unit = 0.125f;
 
   /// Sign bits of all groups in the upper half of each 64-bit lane, see FormatIQ2_XXS::sign_bits.
   SCF_INLINE Z sign_bits(Z w) {
@@ -71,7 +74,6 @@ struct WideIQ2_XXS {
     for (int j = 0; j < 4; ++j) sum = _mm512_dpbusd_epi32(sum, w.c[j], x.x[j]);
     return _mm512_mullo_epi32(sum, w.s[0]);
   }
-  SCF_INLINE Units units(const Block& b) { return {load_units(&b.d).d * set1(0.125f), zero()}; }
 };
 
 } // namespace

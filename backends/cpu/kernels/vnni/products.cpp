@@ -16,40 +16,71 @@ SCF_INLINE Z quarters(int a, int b, int c, int d) {
   return _mm512_setr_epi32(zeros | a, zeros | a, zeros | a, zeros | a, zeros | b, zeros | b, zeros | b, zeros | b,
                            zeros | c, zeros | c, zeros | c, zeros | c, zeros | d, zeros | d, zeros | d, zeros | d);
 }
-SCF_INLINE Z minus_128_times(Z codes) {
-  return _mm512_sub_epi32(_mm512_setzero_si512(),
-                          _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(-128), codes));
-}
-
 /// Sums of products times scales.
 SCF_INLINE Z scaled(Z sums, Z codes, Z x, Z scales) {
   return _mm512_dpwssd_epi32(sums, _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes, x), scales);
 }
 
+/// Of the 16 values of a nibble that holds a code of two bits, as it is or times four, the code.
+constexpr int code_in(int nibble) { return (nibble | nibble >> 2) & 3; }
+struct TableIndex {
+  std::uint8_t of[4][64];
+};
+#ifdef __AVX512VBMI__
+/// Where in four quarters, 0, 1, 2 and 3 times all scales, the multiple for a nibble and a quarter's scale is.
+constexpr TableIndex table_index() {
+  TableIndex t{};
+  for (int i = 0; i < 256; ++i) t.of[i / 64][i % 64] = static_cast<std::uint8_t>(16 * code_in(i % 16) + i / 16);
+  return t;
+}
+alignas(64) constexpr TableIndex k_table_index = table_index();
+#else
+/// The same in a quarter with all scales, and in one with twice all scales, of which a table is the sum.
+constexpr TableIndex table_index(int bit) {
+  TableIndex t{};
+  for (int i = 0; i < 256; ++i)
+    t.of[i / 64][i % 64] = static_cast<std::uint8_t>((code_in(i % 16) & bit) != 0 ? i / 16 : 128);
+  return t;
+}
+alignas(64) constexpr TableIndex k_once = table_index(1), k_twice = table_index(2);
+#endif
+
+/// The product of code and scale is a byte: an entry of the table that 16 weights have.
 struct WideQ2_K {
   using Block = blocks::Q2_K;
   static constexpr bool has_min = true;
+  static constexpr std::size_t units_at = offsetof(Block, d);
+  static constexpr float unit = 1;
   SCF_INLINE void unpack(const Block& b, Codes& out) {
-    const Z q = load_z(b.q), high = _mm512_srli_epi16(q, 4), one = _mm512_set1_epi8(3), four = _mm512_set1_epi8(12);
-    out.c[0] = _mm512_and_si512(q, one);
-    out.c[1] = _mm512_and_si512(q, four); // four times the code
-    out.c[2] = _mm512_and_si512(high, one);
-    out.c[3] = _mm512_and_si512(high, four);
     const Z sc = _mm512_and_si512(broadcast16(b.sc), _mm512_set1_epi8(15));
-    out.s[0] = _mm512_shuffle_epi8(sc, quarters(0, 1, 8, 9));
-    out.s[1] = _mm512_shuffle_epi8(sc, quarters(2, 3, 10, 11));
-    out.s[2] = _mm512_shuffle_epi8(sc, quarters(4, 5, 12, 13));
-    out.s[3] = _mm512_shuffle_epi8(sc, quarters(6, 7, 14, 15));
+#ifdef __AVX512VBMI__
+    const Z times = _mm512_setr_epi64(0, 0, 0x1000100010001, 0x1000100010001, 0x2000200020002, 0x2000200020002,
+                                      0x3000300030003, 0x3000300030003);
+    const Z multiples = _mm512_mullo_epi16(sc, times);
+    const auto table = [&](int j) { return _mm512_permutexvar_epi8(load_z(k_table_index.of[j]), multiples); };
+#else
+    const Z twice = _mm512_add_epi8(sc, sc);
+    const auto table = [&](int j) {
+      return _mm512_add_epi8(_mm512_shuffle_epi8(sc, load_z(k_once.of[j])),
+                             _mm512_shuffle_epi8(twice, load_z(k_twice.of[j])));
+    };
+#endif
+    const Z pick = _mm512_setr_epi64(0x0303030303030303, 0x0303030303030303, 0x0303030303030303, 0x0303030303030303,
+                                     0x0c0c0c0c0c0c0c0c, 0x0c0c0c0c0c0c0c0c, 0x0c0c0c0c0c0c0c0c, 0x0c0c0c0c0c0c0c0c);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      const Z q = _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(b.q + 32 * half)));
+      out.c[2 * half] = _mm512_shuffle_epi8(table(2 * half), _mm512_and_si512(q, pick));
+      out.c[2 * half + 1] = _mm512_shuffle_epi8(table(2 * half + 1), _mm512_and_si512(_mm512_srli_epi16(q, 4), pick));
+    }
   }
-  SCF_INLINE void opposite(const std::byte* x, Opposite& out) {
-    for (int j = 0; j < 4; ++j) out.x[j] = join_z(x + 32 * j, x + 128 + 32 * j);
+  using Opposite = const std::byte*; // as they lie
+  SCF_INLINE void opposite(const std::byte* x, Opposite& out) { out = x; }
+  SCF_INLINE Z multiply(const Codes& w, Opposite x) {
+    Z sum = _mm512_setzero_si512();
+    for (int j = 0; j < 4; ++j) sum = _mm512_dpbusd_epi32(sum, w.c[j], load_z(x + 64 * j));
+    return sum;
   }
-  SCF_INLINE Z multiply(const Codes& w, const Opposite& x) {
-    const Z ones = scaled(scaled(_mm512_setzero_si512(), w.c[0], x.x[0], w.s[0]), w.c[2], x.x[2], w.s[2]);
-    const Z fours = scaled(scaled(_mm512_setzero_si512(), w.c[1], x.x[1], w.s[1]), w.c[3], x.x[3], w.s[3]);
-    return _mm512_add_epi32(ones, _mm512_srai_epi32(fours, 2));
-  }
-  SCF_INLINE Units units(const Block& b) { return load_units(&b.d); }
   SCF_INLINE F minima(const Block& b) {
     const __m128i sc = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b.sc));
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_and_si128(_mm_srli_epi16(sc, 4), _mm_set1_epi8(15))));
@@ -59,7 +90,10 @@ struct WideQ2_K {
 
 struct WideQ4_K {
   using Block = blocks::Q4_K;
+  using Opposite = Opposite256;
   static constexpr bool has_min = true;
+  static constexpr std::size_t units_at = offsetof(Block, d);
+  static constexpr float unit = 1;
   SCF_INLINE void unpack(const Block& b, Codes& out) {
     const Z q0 = load_z(b.q), q1 = load_z(b.q + 64), low = _mm512_set1_epi8(15);
     out.c[0] = _mm512_and_si512(q0, low);
@@ -84,7 +118,6 @@ struct WideQ4_K {
     const Z high = scaled(scaled(_mm512_setzero_si512(), w.c[1], x.x[1], w.s[1]), w.c[3], x.x[3], w.s[3]);
     return _mm512_add_epi32(low, high);
   }
-  SCF_INLINE Units units(const Block& b) { return load_units(&b.d); }
   SCF_INLINE F minima(const Block& b) {
     const std::uint64_t y = load_u32(b.sc + 4), z = load_u32(b.sc + 8);
     const std::uint64_t m = (y & 0x3f3f3f3fu) | ((z >> 4 & 0x0f0f0f0fu) | (y >> 2 & 0x30303030u)) << 32;
@@ -93,71 +126,8 @@ struct WideQ4_K {
   SCF_INLINE F sums(const Row& x, std::int64_t block) { return _mm512_maskz_loadu_ps(0xff, x.sums32 + 8 * block); }
 };
 
-/// 16 blocks at a time: their scales are converted together, and two blocks share a register. The factor without a sign
-/// is x + 128: what that adds is the same for all tokens.
-template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
-  const std::byte* w[R];
-  Row x[T];
-  F acc[R][T];
-  for (int r = 0; r < R; ++r) w[r] = a.w + static_cast<std::uint64_t>(row + r) * a.w_stride;
-  for (int t = 0; t < T; ++t) {
-    x[t] = row_at(a, token + t, 32);
-    for (int r = 0; r < R; ++r) acc[r][t] = zero();
-  }
-  const Z at = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                  _mm512_set1_epi32(34));
-  const std::int64_t blocks = a.k / 32;
-  const std::uint64_t ahead = rows_ahead(a, row, R);
-  for (std::int64_t i = 0; i < blocks; i += 16) {
-    const std::int64_t n = lesser<std::int64_t>(16, blocks - i);
-    const auto mask = static_cast<__mmask16>((1u << n) - 1u);
-    F scale[R][T];
-    for (int r = 0; r < R; ++r) {
-      fetch<16 * 34>(w[r] + 34 * i + ahead);
-      const Z d = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, at, w[r] + 34 * i, 1);
-      const F wide = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(d));
-      for (int t = 0; t < T; ++t) scale[r][t] = wide * _mm512_maskz_loadu_ps(mask, x[t].scales + i);
-    }
-    const auto pair = [&](std::int64_t p, bool both) {
-      const auto lane = static_cast<int>(2 * p);
-      const Z spread =
-          _mm512_add_epi32(_mm512_set1_epi32(lane), _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1));
-      Z codes[R], start[R];
-      for (int r = 0; r < R; ++r) {
-        const std::byte* q = w[r] + 34 * (i + 2 * p) + 2;
-        codes[r] = both ? join_z(q, q + 34) : _mm512_zextsi256_si512((__m256i)load_b(q));
-        start[r] = minus_128_times(codes[r]);
-      }
-      for (int t = 0; t < T; ++t) {
-        const std::byte* c = x[t].codes + 32 * (i + 2 * p);
-        const Z v =
-            _mm512_xor_si512(both ? load_z(c) : _mm512_zextsi256_si512((__m256i)load_b(c)), _mm512_set1_epi8(-128));
-        for (int r = 0; r < R; ++r)
-          acc[r][t] = fma(_mm512_cvtepi32_ps(_mm512_dpbusd_epi32(start[r], v, codes[r])),
-                          _mm512_permutexvar_ps(spread, scale[r][t]), acc[r][t]);
-      }
-    };
-    if (n == 16) {
-#pragma GCC unroll 8
-      for (std::int64_t p = 0; p < 8; ++p) pair(p, true);
-    } else {
-      for (std::int64_t p = 0; p < n / 2; ++p) pair(p, true);
-      if (n % 2 != 0) pair(n / 2, false);
-    }
-  }
-  for (int t = 0; t < T; ++t)
-    for (int r = 0; r < R; ++r) out_at(a, token + t)[row + r] = sum(acc[r][t]);
-}
-
-struct ProductQ8_0 {
-  template <int R, int T> SCF_INLINE void rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
-    q8_rows<R, T>(a, row, token);
-  }
-};
-
 } // namespace
 
-void few_q8_0(const GemmArgs& args) { few<ProductQ8_0>(args); }
 void few_q2_k(const GemmArgs& args) { few<WideProduct<WideQ2_K>>(args); }
 void few_q4_k(const GemmArgs& args) { few<WideProduct<WideQ4_K>>(args); }
 

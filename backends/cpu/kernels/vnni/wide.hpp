@@ -10,16 +10,41 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-/// Brings `BYTES` at p nearer. The hardware's own streams end with each page, and rows of 2-bit weights are a quarter
-/// of one.
-template <int BYTES> SCF_INLINE void fetch(const void* p) {
-#pragma GCC unroll 16
-  for (int i = 0; i < BYTES; i += 64) _mm_prefetch(static_cast<const char*>(p) + i, _MM_HINT_T0);
+/// How far behind the rows being read those lie that are brought nearer, in bytes. In two steps: a core waits for no
+/// more than 16 lines on their way into its first level at a time, which is 10 GB/s, but for three times as many into
+/// the second. The hardware's own streams end with each page, and rows of 2-bit weights are a quarter of one.
+struct Ahead {
+  std::int64_t near, far;
+};
+constexpr std::int64_t k_far = 8192;
+
+/// Rows that one call reads from one end to the other.
+struct Rows {
+  const std::byte* w;
+  std::int64_t stride, count;
+  const std::byte* next; // what the worker goes on with
+};
+SCF_INLINE Rows rows_of(const GemmArgs& a) { return {a.w, static_cast<std::int64_t>(a.w_stride), a.rows, a.next}; }
+
+/// From `row` on, of which `n` are read side by side: the n rows that are `rows` further.
+SCF_INLINE std::int64_t behind(const Rows& all, std::int64_t row, std::int64_t n, std::int64_t rows) {
+  if (row + rows + n <= all.count) return rows * all.stride;
+  if (all.next == nullptr) return 0;
+  return all.next - all.w + (rows - all.count) * all.stride; // in `next` as far as they are beyond the last
+}
+SCF_INLINE Ahead ahead_of(const Rows& all, std::int64_t row, std::int64_t n, std::int64_t near) {
+  const std::int64_t far = near + (k_far / all.stride + n) / n * n;
+  return {behind(all, row, n, near), behind(all, row, n, far)};
 }
 
-/// Where the rows behind the R rows from `row` lie, for fetch(); where they are others' to read: here.
-SCF_INLINE std::uint64_t rows_ahead(const GemmArgs& a, std::int64_t row, int r) {
-  return row + 2 * r <= a.rows ? static_cast<std::uint64_t>(r) * a.w_stride : 0;
+/// The `BYTES` at p, plus what is ahead.
+template <int BYTES> SCF_INLINE void fetch(const void* p, Ahead ahead) {
+  const auto* from = static_cast<const char*>(p);
+#pragma GCC unroll 32
+  for (int i = 0; i < BYTES; i += 64) {
+    _mm_prefetch(from + i + ahead.near, _MM_HINT_T0);
+    _mm_prefetch(from + i + ahead.far, _MM_HINT_T1);
+  }
 }
 
 /// One quantised activation row.
@@ -43,18 +68,33 @@ struct Codes {
   Z c[4], s[4];
 };
 /// The 256 activations opposite; `start`: what the sums begin with.
-struct Opposite {
+struct Opposite256 {
   Z x[4], start;
 };
 
-/// The f16 pair (d, dmin) at p, in every lane.
-struct Units {
-  F d, dmin;
+/// Factors of 8 blocks with a token's scales, (d, dmin) of one after the other.
+struct alignas(64) Units {
+  float of[16];
 };
-SCF_INLINE Units load_units(const void* p) {
-  const F both = _mm512_cvtph_ps(_mm256_set1_epi32(static_cast<int>(load_u32(p))));
-  return {_mm512_moveldup_ps(both), _mm512_movehdup_ps(both)};
+/// Those of `n` rows' blocks from `block` on, 8 of them where there are as many left: f16 pairs, converted together.
+template <class Wide, int R, int T>
+SCF_INLINE void load_units(const typename Wide::Block* const (&w)[R], const Row (&x)[T], std::int64_t block,
+                           std::int64_t left, Units (&out)[R][T]) {
+  const auto some = static_cast<__mmask8>((1u << lesser<std::int64_t>(8, left)) - 1u);
+  const __m256i at = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+                                        _mm256_set1_epi32(static_cast<int>(sizeof(typename Wide::Block))));
+  F units[R];
+  for (int r = 0; r < R; ++r) {
+    const std::byte* first = reinterpret_cast<const std::byte*>(w[r] + block) + Wide::units_at;
+    units[r] = _mm512_cvtph_ps(_mm256_mmask_i32gather_epi32(_mm256_setzero_si256(), some, at, first, 1));
+  }
+  const Z twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  for (int t = 0; t < T; ++t) {
+    const F scales = _mm512_permutexvar_ps(twice, _mm512_maskz_loadu_ps(some, x[t].scales + block)) * set1(Wide::unit);
+    for (int r = 0; r < R; ++r) _mm512_store_ps(out[r][t].of, units[r] * scales);
+  }
 }
+
 /// A format `Wide`: how a block becomes `Codes`, which activations stand opposite, and the sum of the products in
 /// integers; two factors make it a number.
 template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
@@ -67,23 +107,23 @@ template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a,
     x[t] = row_at(a, token + t, 256);
     for (int r = 0; r < R; ++r) acc[r][t] = zero();
   }
-  const std::uint64_t ahead = rows_ahead(a, row, R);
+  const Ahead ahead = ahead_of(rows_of(a), row, R, R);
+  Units units[R][T];
   for (std::int64_t i = 0; i < a.k / 256; ++i) {
-    Opposite xs[T];
+    if (i % 8 == 0) load_units<Wide, R, T>(w, x, i, a.k / 256 - i, units);
+    typename Wide::Opposite xs[T];
     for (int t = 0; t < T; ++t) Wide::opposite(x[t].codes + 256 * i, xs[t]);
+    fetch<R * sizeof(typename Wide::Block)>(w[0] + R * i, ahead);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       const typename Wide::Block& block = w[r][i];
-      fetch<sizeof(typename Wide::Block)>(reinterpret_cast<const std::byte*>(&block) + ahead);
       Codes u;
       Wide::unpack(block, u);
-      const Units units = Wide::units(block);
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
-        const F scale = set1(x[t].scales[i]);
-        acc[r][t] = fma(_mm512_cvtepi32_ps(Wide::multiply(u, xs[t])), units.d * scale, acc[r][t]);
-        if constexpr (Wide::has_min)
-          acc[r][t] = acc[r][t] - Wide::minima(block) * Wide::sums(x[t], i) * (units.dmin * scale);
+        const float* unit = units[r][t].of + 2 * (i % 8);
+        acc[r][t] = fma(_mm512_cvtepi32_ps(Wide::multiply(u, xs[t])), set1(unit[0]), acc[r][t]);
+        if constexpr (Wide::has_min) acc[r][t] = acc[r][t] - Wide::minima(block) * Wide::sums(x[t], i) * set1(unit[1]);
       }
     }
   }
@@ -92,6 +132,7 @@ template <class Wide, int R, int T> SCF_INLINE void wide_rows(const GemmArgs& a,
 }
 
 template <class Wide> struct WideProduct {
+  static constexpr int rows_of_one = 4;
   template <int R, int T> SCF_INLINE void rows(const GemmArgs& a, std::int64_t row, std::int64_t token) {
     wide_rows<Wide, R, T>(a, row, token);
   }
@@ -104,6 +145,7 @@ template <class Product, int R, int T> [[gnu::noinline]] void all_rows(const Gem
     for (; row < a.rows; ++row) Product::template rows<1, T>(a, row, token);
 }
 
+/// A product: rows<R, T>, and how many rows side by side suit one token.
 /// Tokens 1 to 8; seven are a pass of four and one of three, and so on.
 template <class Product> void few(const GemmArgs& a) {
   std::int64_t t = 0;
@@ -111,7 +153,7 @@ template <class Product> void few(const GemmArgs& a) {
   for (; t + 4 <= a.tokens; t += 4) all_rows<Product, 2, 4>(a, t);
   if (a.tokens - t == 3) return all_rows<Product, 2, 3>(a, t);
   if (a.tokens - t == 2) return all_rows<Product, 2, 2>(a, t);
-  if (a.tokens - t == 1) return all_rows<Product, 4, 1>(a, t);
+  if (a.tokens - t == 1) return all_rows<Product, Product::rows_of_one, 1>(a, t);
 }
 
 } // namespace
