@@ -22,6 +22,7 @@ const Isa isa{SCF_TEXT(SCF_ISA_NAMESPACE),
               from_half,
               mix,
               attend_scratch,
+              attend_together,
               attend,
               index_score,
               pool};
