@@ -117,8 +117,10 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
 
 /// score[row][head] of 32 rows and 32 heads, over steps [begin, end).
 SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Operand& queries, std::int64_t query_tile,
-                           std::int64_t begin, std::int64_t end, bool query_low, const bool* key_low) {
+                           std::int64_t begin, std::int64_t end, bool query_low, const bool* key_low, Coming& coming,
+                           std::int64_t lines) {
   for (std::int64_t s = begin; s < end; ++s) {
+    coming.fetch(lines);
     const std::int64_t k = (key_tile + 2 * s) * k_tile_bytes, q = (query_tile + 2 * s) * k_tile_bytes;
     load_a(keys.high + k);
     if (query_low) {
@@ -256,9 +258,10 @@ SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t di
   return chunk;
 }
 
+/// `coming`: the queries of the next token.
 SCF_INLINE void score_chunk(const Room& room, const Operand& queries, std::int64_t blocks, std::int64_t heads,
-                            std::int64_t dim, bool query_low, const Lows& low) {
-  const std::int64_t steps = dim / k_block;
+                            std::int64_t dim, bool query_low, const Lows& low, Coming coming) {
+  const std::int64_t steps = dim / k_block, lines = coming.each(heads / k_block * blocks * steps);
   for (std::int64_t h = 0; h < heads; h += k_block)
     for (std::int64_t begin = 0; begin < steps; begin += k_steps)
       for (std::int64_t b = 0; b < blocks; ++b) {
@@ -268,7 +271,7 @@ SCF_INLINE void score_chunk(const Room& room, const Operand& queries, std::int64
         else
           load_square(score, heads);
         add_scores(room.keys, b * steps * 2, queries, h / k_block * steps * 2, begin, lesser(steps, begin + k_steps),
-                   query_low, low[b]);
+                   query_low, low[b], coming, lines);
         store_square(score, heads);
       }
 }
@@ -284,7 +287,11 @@ SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk&
           zero_square();
         else
           load_square(out, dim);
-        for (std::int64_t b = begin; b < lesser(chunk.blocks, begin + k_near_blocks); ++b) {
+        const std::int64_t end = lesser(chunk.blocks, begin + k_near_blocks);
+        Coming next{reinterpret_cast<const std::byte*>(out + k_block), static_cast<std::uint64_t>(dim) * 4, k_block, 2};
+        const std::int64_t lines = s + 1 < steps ? next.each(end - begin) : 0;
+        for (std::int64_t b = begin; b < end; ++b) {
+          next.fetch(lines);
           const std::int64_t w = (h / k_block * chunk.most + b) * 2 * k_tile_bytes,
                              v = (s * chunk.most + b) * 2 * k_tile_bytes;
           load_b(room.values.high + v);
@@ -329,7 +336,10 @@ private:
       if (args.before != nullptr) args.before(args.context, t);
       of.query_low = put_queries(args.q + t * heads * dim, heads, dim, queries);
     }
-    score_chunk(room, queries, chunk.blocks, heads, dim, of.query_low, low);
+    Coming next;
+    if (at == 0 && t + 1 < args.tokens)
+      next = {reinterpret_cast<const std::byte*>(args.q + (t + 1) * heads * dim), 0, 1, heads * dim / 16};
+    score_chunk(room, queries, chunk.blocks, heads, dim, of.query_low, low, next);
     const Seen seen = args.seen != nullptr ? args.seen[t] : Seen{{0, at + chunk.n}, {at + chunk.n, at + chunk.n}};
     weigh(room.score, seen, at, chunk.n, chunk.blocks * k_block, heads, args.scale, of);
     alignas(64) float share[k_attend_heads];
@@ -406,11 +416,12 @@ void index_score_tiles(const IndexScoreArgs& args) {
   RowReader reader(&args.rows, 1);
   std::int64_t done = 0;
   bool low[k_most_steps];
+  Coming none;
   for (RowBlock rows = next_block(reader); rows.n > 0; rows = next_block(reader)) {
     put_rows<false>(rows, 0, 1, steps, key, key, low);
     for (std::int64_t h = 0; h < heads; h += k_block) {
       zero_square();
-      add_scores(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low);
+      add_scores(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low, none, 0);
       store_square(score + h, heads);
     }
     for (std::int64_t r = 0; r < rows.n; ++r) {

@@ -133,7 +133,9 @@ template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int6
 
 // ---- products -------------------------------------------------------------------------------------------------------
 
-SCF_INLINE void multiply(const Tokens& x, const Panel& w, std::int64_t steps, bool first, Square& out) {
+/// `lines`: of what is coming, with each step.
+SCF_INLINE void multiply(const Tokens& x, const Panel& w, std::int64_t steps, bool first, Square& out, Coming& coming,
+                         std::int64_t lines) {
   if (first) {
     zero_square();
   } else {
@@ -144,6 +146,7 @@ SCF_INLINE void multiply(const Tokens& x, const Panel& w, std::int64_t steps, bo
   }
   for (std::int64_t s = 0; s < steps; ++s) {
     const std::int8_t *tokens = x.operand.step[s], *weights = w.operand.step[s];
+    coming.fetch(lines);
     load_b(weights);
     if (x.low) {
       load_a(tokens + k_low);
@@ -177,6 +180,14 @@ SCF_INLINE void write(const Square& sums, const GemmArgs& a, std::int64_t row, s
   }
 }
 
+/// The chunk of k behind `c` of tokens [token, token + count): what is packed next, from rows too far apart for the
+/// hardware to run ahead.
+SCF_INLINE Coming next_chunk(const GemmArgs& a, std::int64_t token, std::int64_t count, const Chunk& c) {
+  const std::int64_t begin = c.begin + k_chunk, n = lesser(k_chunk, a.k - begin);
+  if (a.x_row != nullptr || n <= 0) return {};
+  return {a.x + static_cast<std::uint64_t>(token) * a.x_stride + 4 * begin, a.x_stride, count, (4 * n + 63) / 64};
+}
+
 /// Rows [row, until) for the tokens of a group.
 template <bool BRAIN>
 void multiply_block(const GemmArgs& a, const Room& room, std::int64_t row, std::int64_t until, std::int64_t token) {
@@ -186,10 +197,12 @@ void multiply_block(const GemmArgs& a, const Room& room, std::int64_t row, std::
     c.n = lesser(k_chunk, a.k - c.begin);
     for (std::int64_t b = 0; b < blocks; ++b)
       pack_tokens(room.tokens[b], a, token + b * k_square, lesser(k_square, tokens - b * k_square), c);
+    Coming coming = next_chunk(a, token, tokens, c);
+    const std::int64_t lines = coming.each(panels * blocks * c.steps());
     for (std::int64_t p = 0; p < panels; ++p) {
       fill_panel<BRAIN>(*room.panel, a, row + p * k_square, c);
       for (std::int64_t b = 0; b < blocks; ++b)
-        multiply(room.tokens[b], *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b]);
+        multiply(room.tokens[b], *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b], coming, lines);
     }
   }
   for (std::int64_t p = 0; p < panels; ++p)

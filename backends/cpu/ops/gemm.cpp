@@ -79,21 +79,20 @@ std::uint64_t Quantiser::packed_bytes(std::int64_t max_tokens, std::int64_t grou
 }
 
 Activations Quantiser::prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
-                                      const sdk::Worker& worker) const {
+                                      const sdk::Worker& worker, sdk::Ticket& ticket) const {
   if (pack_ == nullptr || tokens <= k_few_tokens) return prepare(x, tokens * groups, tokens, scratch, worker);
   const std::uint64_t group = tile_bytes(tokens, 1), own = k_packed_tokens * row_ + own_bytes(tokens * groups);
   const std::int64_t tiles = (tokens + k_packed_tokens - 1) / k_packed_tokens;
   const std::uint64_t chunk = static_cast<std::uint64_t>(tiles) * k_packed_bytes;
   std::byte* rows = scratch + tile_bytes(tokens, groups) + own * worker.index();
-  const Range mine = worker.share(tiles * groups);
-  for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+  sdk::take_pieces(ticket, tiles * groups, [&](std::int64_t i) {
     const std::int64_t tile = i / groups, g = i % groups, first = tile * k_packed_tokens;
     const std::int64_t count = std::min(k_packed_tokens, tokens - first);
     for (std::int64_t t = 0; t < count; ++t)
       isa_.quantise(many_, x + ((first + t) * groups + g) * k_, 0, k_, k_, rows + static_cast<std::uint64_t>(t) * row_);
     pack_({rows, row_, count, k_,
            scratch + group * static_cast<std::uint64_t>(g) + static_cast<std::uint64_t>(tile) * k_packed_bytes, chunk});
-  }
+  });
   worker.barrier();
   return {scratch, chunk, many_, rows + k_packed_tokens * row_, group, true, true};
 }

@@ -33,7 +33,13 @@ public:
     if (tokens < k_many_tokens) return each_stretch(worker, tokens, ticket, body);
     const std::int64_t workers = worker.count(), fit = n_ * tokens / (k_piece * workers);
     const Pieces pieces = squares(workers * std::clamp<std::int64_t>(fit, 1, k_pieces), n_, tokens);
-    sdk::take_pieces(ticket, pieces.count(), [&](std::int64_t i) { body(pieces.piece(i)); });
+    // Plain formats prepare all tokens of a piece for its rows.
+    const std::int64_t cut = act_ == Act::none ? 0 : std::min(workers, pieces.count()), whole = pieces.count() - cut;
+    sdk::take_pieces(ticket, whole + cut * k_tail, [&](std::int64_t i) {
+      if (i < whole) return body(pieces.piece(i));
+      const Block2 part = pieces.slice(pieces.piece(whole + (i - whole) % cut), (i - whole) / cut, k_tail);
+      if (part.rows.begin < part.rows.end) body(part);
+    });
   }
   bool same_acts(const Gemm& other) const {
     return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1) && pack() == other.pack();
@@ -71,7 +77,8 @@ private:
   static constexpr std::int64_t k_stretch = 256 * 1024; // shorter than this, in bytes;
   static constexpr std::int64_t k_few_stretches = 3;    // fewer are not worth it
   static constexpr std::int64_t k_pieces = 4;           // per worker, where they do not get
-  static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this
+  static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this;
+  static constexpr std::int64_t k_tail = 4;             // the last of each worker in so many parts
   const Format* format_;
   Act act_;
   std::int64_t n_, k_;
@@ -96,7 +103,7 @@ public:
   /// many tokens are packed once for all workers.
   std::uint64_t packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const;
   Activations prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
-                             const sdk::Worker& worker) const;
+                             const sdk::Worker& worker, sdk::Ticket& ticket) const;
 
   /// Tiles of rows that have been filled: chosen ones, from tile `first` of as many as there is memory for.
   bool packs() const { return pack_ != nullptr; }
