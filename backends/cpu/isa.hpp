@@ -150,8 +150,9 @@ struct Isa {
   const char* name;
   const Format* formats;
   std::int64_t n_formats;
-  /// Elements [begin, begin + n) of a row of k, `x` the first of them. `begin` is a multiple of 256.
-  void (*quantise)(Act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out);
+  /// Elements [begin, begin + n) of a row of k, `x` the first of them. `begin` is a multiple of 256. `sums`: whether
+  /// the row gets them.
+  void (*quantise)(Act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out, bool sums);
   std::uint64_t (*many_scratch)(std::int64_t tokens); // bytes that gemm_many needs for so many tokens or fewer
   std::uint64_t (*gemm_scratch)(std::int64_t tokens); // the same of gemm
 

@@ -19,7 +19,7 @@ bool attend_tiles_takes(std::int64_t heads, std::int64_t dim, bool rounded);
 void attend_tiles(const AttendArgs& args);
 bool index_score_tiles_takes(const IndexScoreArgs& args);
 void index_score_tiles(const IndexScoreArgs& args);
-void quantise(Act act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out);
+void quantise(Act act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out, bool sums);
 
 float sum_squares(const float* x, std::int64_t n);
 void scale_by(const float* x, float scale, const float* w, float* out, std::int64_t n);

@@ -56,14 +56,14 @@ SCF_INLINE void sum_few_codes(const std::byte* codes, float* sums16, float* sums
 
 } // namespace
 
-void quantise(Act act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out) {
+void quantise(Act act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out, bool sums) {
   const bool wide = act == Act::q8_k;
   const ActLayout layout = act_layout(act, k);
   auto* scales = reinterpret_cast<float*>(out + layout.scales);
   const std::int64_t block = wide ? 256 : 32, end = begin + n;
   for (std::int64_t i = begin; i < end; i += block)
     scales[i / block] = quantise_block(x + i - begin, lesser(block, end - i), out + i);
-  if (!wide) return;
+  if (!wide || !sums) return;
   auto* sums16 = reinterpret_cast<float*>(out + layout.sums16);
   auto* sums32 = reinterpret_cast<float*>(out + layout.sums32);
   std::int64_t i = begin / 32;

@@ -104,6 +104,13 @@ public:
   std::uint64_t packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const;
   Activations prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
                              const sdk::Worker& worker, sdk::Ticket& ticket) const;
+  /// The same in two steps where so many tokens are packed: elements [range) of all of x, of parts that begin and end
+  /// with multiples of 256 of a row, into `rows` of `taken_bytes`, by any worker; and behind a barrier the packing.
+  bool packs(std::int64_t tokens) const { return pack_ != nullptr && tokens > k_few_tokens; }
+  std::uint64_t taken_bytes(std::int64_t max_tokens, std::int64_t groups) const;
+  void take(const float* x, Range range, std::byte* rows) const;
+  Activations pack_taken(const std::byte* rows, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
+                         const sdk::Worker& worker, sdk::Ticket& ticket) const;
 
   /// Tiles of rows that have been filled: chosen ones, from tile `first` of as many as there is memory for.
   bool packs() const { return pack_ != nullptr; }
@@ -123,7 +130,7 @@ public:
   }
   void fill(const Activations& to, std::int64_t row, Range part, const float* x) const {
     isa_.quantise(to.act, x, part.begin, part.end - part.begin, k_,
-                  const_cast<std::byte*>(to.data) + static_cast<std::uint64_t>(row) * to.stride);
+                  const_cast<std::byte*>(to.data) + static_cast<std::uint64_t>(row) * to.stride, true);
   }
 
 private:
@@ -131,6 +138,11 @@ private:
   std::uint64_t own_bytes(std::int64_t rows) const { // of a worker, for its products
     return few_ == Act::none ? isa_.gemm_scratch(rows) : isa_.many_scratch(rows);
   }
+  /// Packs all tiles of all groups: rows_of(first token, count, group) says from where.
+  template <class Rows>
+  Activations pack_all(std::int64_t tokens, std::int64_t groups, std::byte* tiles, const sdk::Worker& worker,
+                       sdk::Ticket& ticket, Rows rows_of) const;
+  std::uint64_t bare_row() const { return act_layout(many_, k_).sums16; } // bytes of a row without its sums
   const Isa& isa_;
   std::uint64_t tile_bytes(std::int64_t tokens, std::int64_t groups) const {
     const std::int64_t tiles = (tokens + k_packed_tokens - 1) / k_packed_tokens;

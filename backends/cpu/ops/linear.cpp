@@ -42,13 +42,23 @@ public:
   std::uint64_t scratch_bytes(std::int64_t max_tokens, std::uint32_t workers) const {
     return quantiser_.packed_bytes(max_tokens, groups_, workers);
   }
+  /// Elements of x that can be taken early: into `taken` of so many bytes.
+  std::int64_t grain() const { return gemm_.k() % k_take == 0 && gemm_.pack() != nullptr ? k_take : 0; }
+  std::uint64_t taken_bytes(std::int64_t max_tokens) const { return quantiser_.taken_bytes(max_tokens, groups_); }
+  void take(const float* x, std::int64_t tokens, Range range, std::byte* taken) const {
+    if (quantiser_.packs(tokens)) quantiser_.take(x, range, taken);
+  }
+  /// `taken`: nullptr, or what has been made of all of x.
   void run(const float* x, std::int64_t tokens, const Tensor& w, float* out, std::byte* scratch, const Worker& worker,
-           sdk::Ticket* tickets) const {
-    const Activations all = quantiser_.prepare_packed(x, tokens, groups_, scratch, worker, tickets[1]);
+           sdk::Ticket* tickets, const std::byte* taken = nullptr) const {
+    const Activations all = taken != nullptr && quantiser_.packs(tokens)
+                                ? quantiser_.pack_taken(taken, tokens, groups_, scratch, worker, tickets[1])
+                                : quantiser_.prepare_packed(x, tokens, groups_, scratch, worker, tickets[1]);
     gemm_.each_part(worker, tokens, tickets[0], [&](const Block2& part) { multiply(all, part, w, out); });
   }
 
 private:
+  static constexpr std::int64_t k_take = 256; // blocks of a scale
   void multiply(const Activations& all, const Block2& mine, const Tensor& w, float* out) const {
     const std::int64_t per_group = gemm_.n() / groups_;
     for (std::int64_t row = mine.rows.begin; row < mine.rows.end;) {
@@ -94,11 +104,17 @@ public:
     return parts(nullptr, max_tokens_, workers).bytes;
   }
   std::uint32_t tickets() const override { return Grouped::k_tickets + 2; }
+  std::int64_t takes_early() const override { return low_.grain(); }
+  void take(const KernelCall& call, Range range) const noexcept override {
+    const Tensor& x = call.input(0);
+    low_.take(x.f32(), x.dim(0), range, parts(call.scratch.data(), max_tokens_, 1).taken);
+  }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0);
     sdk::Ticket* of_up = call.tickets + Grouped::k_tickets;
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
-    low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker, call.tickets);
+    low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker, call.tickets,
+             call.taken ? p.taken : nullptr);
     worker.barrier();
     const Activations rows = quantiser_.prepare_packed(p.low, tokens, 1, p.low_codes, worker, of_up[1]);
     up_.each_part(worker, tokens, of_up[0], [&](const Block2& part) {
@@ -108,6 +124,7 @@ public:
 
 private:
   struct Parts {
+    std::byte* taken; // first: it does not lie where the number of workers says
     float* low;
     std::byte *x, *low_codes;
     std::uint64_t bytes;
@@ -115,6 +132,7 @@ private:
   Parts parts(std::byte* base, std::int64_t tokens, std::uint32_t workers) const {
     Carve carve(base);
     Parts p{};
+    p.taken = carve.take<std::byte>(low_.taken_bytes(tokens));
     p.low = carve.take<float>(static_cast<std::uint64_t>(tokens * low_.outputs()));
     p.x = carve.take<std::byte>(low_.scratch_bytes(tokens, workers));
     p.low_codes = carve.take<std::byte>(quantiser_.packed_bytes(tokens, 1, workers));
