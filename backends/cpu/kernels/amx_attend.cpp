@@ -288,10 +288,7 @@ SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk&
         else
           load_square(out, dim);
         const std::int64_t end = lesser(chunk.blocks, begin + k_near_blocks);
-        Coming next{reinterpret_cast<const std::byte*>(out + k_block), static_cast<std::uint64_t>(dim) * 4, k_block, 2};
-        const std::int64_t lines = s + 1 < steps ? next.each(end - begin) : 0;
         for (std::int64_t b = begin; b < end; ++b) {
-          next.fetch(lines);
           const std::int64_t w = (h / k_block * chunk.most + b) * 2 * k_tile_bytes,
                              v = (s * chunk.most + b) * 2 * k_tile_bytes;
           load_b(room.values.high + v);

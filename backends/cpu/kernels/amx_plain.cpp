@@ -17,7 +17,7 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
 constexpr std::int64_t k_chunk = 256;                   // elements of k at once: a panel fits a first-level cache
-constexpr std::int64_t k_group = 512, k_block = 128;    // tokens and rows whose sums are kept from chunk to chunk
+constexpr std::int64_t k_group = 512, k_block = 256;    // tokens and rows whose sums are kept from chunk to chunk
 constexpr std::int64_t k_steps = k_chunk / k_square;    // of a chunk
 constexpr std::int64_t k_step_bytes = 4 * k_tile_bytes; // two high tiles, then two low ones
 constexpr std::int64_t k_low = 2 * k_tile_bytes;
@@ -68,6 +68,15 @@ SCF_INLINE void pack_tokens(Tokens& out, const GemmArgs& a, std::int64_t first, 
     const std::int64_t token = first + r, tile = r / 16 * k_tile_bytes + 64 * (r % 16);
     const std::int64_t row = r >= count ? 0 : a.x_row != nullptr ? a.x_row[token] : token;
     const auto* x = reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride) + c.begin;
+    if (r < count && c.n % k_square == 0) {
+      for (std::int64_t s = 0; s < c.steps(); ++s) {
+        const Cut words = pair(cut_near(x + s * k_square), cut_near(x + s * k_square + 16));
+        store_as(out.operand.step[s] + tile, words.high);
+        store_as(out.operand.step[s] + tile + k_low, words.low);
+        low |= words.low;
+      }
+      continue;
+    }
     for (std::int64_t s = 0; s < c.steps(); ++s) {
       std::int8_t* to = out.operand.step[s] + tile;
       const std::int64_t left = r >= count ? 0 : c.n - s * k_square;
@@ -133,9 +142,7 @@ template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int6
 
 // ---- products -------------------------------------------------------------------------------------------------------
 
-/// `lines`: of what is coming, with each step.
-SCF_INLINE void multiply(const Tokens& x, const Panel& w, std::int64_t steps, bool first, Square& out, Coming& coming,
-                         std::int64_t lines) {
+SCF_INLINE void multiply(const Tokens& x, const Panel& w, std::int64_t steps, bool first, Square& out) {
   if (first) {
     zero_square();
   } else {
@@ -146,7 +153,6 @@ SCF_INLINE void multiply(const Tokens& x, const Panel& w, std::int64_t steps, bo
   }
   for (std::int64_t s = 0; s < steps; ++s) {
     const std::int8_t *tokens = x.operand.step[s], *weights = w.operand.step[s];
-    coming.fetch(lines);
     load_b(weights);
     if (x.low) {
       load_a(tokens + k_low);
@@ -180,14 +186,6 @@ SCF_INLINE void write(const Square& sums, const GemmArgs& a, std::int64_t row, s
   }
 }
 
-/// The chunk of k behind `c` of tokens [token, token + count): what is packed next, from rows too far apart for the
-/// hardware to run ahead.
-SCF_INLINE Coming next_chunk(const GemmArgs& a, std::int64_t token, std::int64_t count, const Chunk& c) {
-  const std::int64_t begin = c.begin + k_chunk, n = lesser(k_chunk, a.k - begin);
-  if (a.x_row != nullptr || n <= 0) return {};
-  return {a.x + static_cast<std::uint64_t>(token) * a.x_stride + 4 * begin, a.x_stride, count, (4 * n + 63) / 64};
-}
-
 /// Rows [row, until) for the tokens of a group.
 template <bool BRAIN>
 void multiply_block(const GemmArgs& a, const Room& room, std::int64_t row, std::int64_t until, std::int64_t token) {
@@ -197,12 +195,10 @@ void multiply_block(const GemmArgs& a, const Room& room, std::int64_t row, std::
     c.n = lesser(k_chunk, a.k - c.begin);
     for (std::int64_t b = 0; b < blocks; ++b)
       pack_tokens(room.tokens[b], a, token + b * k_square, lesser(k_square, tokens - b * k_square), c);
-    Coming coming = next_chunk(a, token, tokens, c);
-    const std::int64_t lines = coming.each(panels * blocks * c.steps());
     for (std::int64_t p = 0; p < panels; ++p) {
       fill_panel<BRAIN>(*room.panel, a, row + p * k_square, c);
       for (std::int64_t b = 0; b < blocks; ++b)
-        multiply(room.tokens[b], *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b], coming, lines);
+        multiply(room.tokens[b], *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b]);
     }
   }
   for (std::int64_t p = 0; p < panels; ++p)
