@@ -164,6 +164,8 @@ struct Isa {
   void (*sqrt_softplus)(const float* x, float* out, std::int64_t n); // sqrt(log(1 + e^x))
   void (*to_half)(const float* x, std::byte* out, std::int64_t n);
   void (*from_half)(const std::byte* x, float* out, std::int64_t n);
+  void (*round_kv8)(float* x, std::int64_t n);  // numeric::kv8_round_trip
+  void (*round_idx4)(float* x, std::int64_t n); // numeric::idx4_round_trip
   void (*mix)(const MixArgs&);
 
   std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim); // bytes for one call

@@ -28,6 +28,8 @@ void swiglu(const float* g, const float* u, float weight, float clamp, float* ou
 void sqrt_softplus(const float* x, float* out, std::int64_t n);
 void to_half(const float* x, std::byte* out, std::int64_t n);
 void from_half(const std::byte* x, float* out, std::int64_t n);
+void round_kv8(float* x, std::int64_t n);
+void round_idx4(float* x, std::int64_t n);
 void mix(const MixArgs& args);
 
 std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim);
