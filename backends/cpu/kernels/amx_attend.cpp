@@ -23,8 +23,8 @@ namespace {
 constexpr std::int64_t k_block = k_square; // rows, heads and columns that two tiles hold
 constexpr std::int64_t k_blocks = 6;       // of rows in a chunk of one token
 constexpr std::int64_t k_many_blocks = 21; // of several tokens
-constexpr std::int64_t k_near_blocks = 6;  // whose weights stay in the first-level cache
-constexpr std::int64_t k_steps = 8;        // blocks of columns whose queries stay there
+constexpr std::int64_t k_near_blocks = 12; // whose weights stay in the first-level cache
+constexpr std::int64_t k_steps = 16;       // blocks of columns whose queries stay there
 constexpr std::int64_t k_most_steps = k_attend_dim / k_block;
 
 // ---- operands -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
 constexpr std::int64_t k_chunk = 256;                   // elements of k at once: a panel fits a first-level cache
-constexpr std::int64_t k_group = 512, k_block = 256;    // tokens and rows whose sums are kept from chunk to chunk
+constexpr std::int64_t k_group = 512, k_block = 128;    // tokens and rows whose sums are kept from chunk to chunk
 constexpr std::int64_t k_steps = k_chunk / k_square;    // of a chunk
 constexpr std::int64_t k_step_bytes = 4 * k_tile_bytes; // two high tiles, then two low ones
 constexpr std::int64_t k_low = 2 * k_tile_bytes;

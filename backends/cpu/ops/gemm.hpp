@@ -32,10 +32,11 @@ public:
   void each_part(const sdk::Worker& worker, std::int64_t tokens, sdk::Ticket& ticket, Body body) const {
     if (tokens < k_many_tokens) return each_stretch(worker, tokens, ticket, body);
     const std::int64_t workers = worker.count(), fit = n_ * tokens / (k_piece * workers);
-    const Cut cut = act_ == Act::none ? k_plain : k_quantised;
-    const Pieces pieces = squares(workers * std::clamp<std::int64_t>(fit, 1, cut.pieces), n_, tokens);
+    const Pieces pieces = squares(workers * std::clamp<std::int64_t>(fit, 1, k_pieces), n_, tokens);
     const std::int64_t last = std::min(workers, pieces.count()), whole = pieces.count() - last;
-    const std::int64_t parts = std::clamp<std::int64_t>(n_ / pieces.row_parts / cut.rows, 1, cut.parts);
+    // Plain formats would prepare all tokens of a piece for each part of it.
+    const std::int64_t most = act_ == Act::none ? 1 : k_parts;
+    const std::int64_t parts = std::clamp<std::int64_t>(n_ / pieces.row_parts / Pieces::grain, 1, most);
     sdk::take_pieces(ticket, whole + last * parts, [&](std::int64_t i) {
       if (i < whole) return body(pieces.piece(i));
       body(pieces.slice(pieces.piece(whole + (i - whole) % last), (i - whole) / last, parts));
@@ -72,19 +73,13 @@ private:
     });
   }
 
-  /// How the product of many tokens is cut: pieces per worker, where they do not get smaller than k_piece; the last of
-  /// each worker in so many parts at most, of so many rows at least. Plain formats prepare all tokens of a piece for
-  /// it.
-  struct Cut {
-    std::int64_t pieces, parts, rows;
-  };
-  static constexpr Cut k_quantised{4, 4, 32}, k_plain{2, 2, 64};
-
   static constexpr std::int64_t k_many_tokens = 64;
   static constexpr std::int64_t k_stretches = 8;        // per worker, where they do not get
   static constexpr std::int64_t k_stretch = 256 * 1024; // shorter than this, in bytes;
   static constexpr std::int64_t k_few_stretches = 3;    // fewer are not worth it
-  static constexpr std::int64_t k_piece = 128 * 128;
+  static constexpr std::int64_t k_pieces = 4;           // per worker, where they do not get
+  static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this;
+  static constexpr std::int64_t k_parts = 4;            // of the last one of each worker
   const Format* format_;
   Act act_;
   std::int64_t n_, k_;
