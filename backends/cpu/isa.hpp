@@ -94,20 +94,31 @@ struct Segment {
   bool half = false;                  // f16, else f32
 };
 
-/// Attention of some heads of one token over all rows of the segments, which are keys and values in one.
+/// What one token sees of the rows of several segments, counted through: two stretches, the second behind the first.
+struct Seen {
+  std::int64_t begin[2], end[2];
+};
+
+/// Attention of some heads of neighbouring tokens over rows of the segments, which are keys and values in one.
 struct AttendArgs {
-  const float* q;     // [heads, dim]
+  const float* q;     // [tokens, heads, dim]
   const float* sinks; // [heads]
-  float* o;           // [heads, dim]; may be q
+  float* o;           // [tokens, heads, dim]; may be q
   std::int64_t heads, dim;
   float scale;
   const Segment* segments;
   std::int64_t n_segments;
-  std::byte* scratch; // Isa::attend_scratch(heads, dim) bytes, 64-byte aligned
-  bool rounded;       // rows hold no more than f16 does: they may be multiplied as a sum of two bf16
+  std::byte* scratch;         // Isa::attend_scratch(heads, dim) bytes, 64-byte aligned
+  bool rounded;               // rows hold no more than f16 does: they may be multiplied as a sum of two bf16
+  std::int64_t tokens = 1;    // Isa::attend_together at most
+  const Seen* seen = nullptr; // [tokens]; nullptr: each sees all rows
+  void (*before)(const void* context, std::int64_t token) = nullptr; // its queries are wanted
+  void (*after)(const void* context, std::int64_t token) = nullptr;  // its results are there
+  const void* context = nullptr;
 };
 inline constexpr std::int64_t k_attend_heads = 128; // most heads in one call
 inline constexpr std::int64_t k_attend_dim = 1024;  // largest dim
+inline constexpr std::int64_t k_attend_tokens = 4;  // most tokens
 inline constexpr std::int64_t k_index_dim = 256;    // largest of the indexer
 /// Elements from row to row of decoded rows: whole lines, and one more, so that the rows of a column are not all in the
 /// same few sets of the cache.
@@ -140,8 +151,9 @@ struct Isa {
   const char* name;
   const Format* formats;
   std::int64_t n_formats;
-  /// Elements [begin, begin + n) of a row of k, `x` the first of them. `begin` is a multiple of 256.
-  void (*quantise)(Act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out);
+  /// Elements [begin, begin + n) of a row of k, `x` the first of them. `begin` is a multiple of 256. `sums`: whether
+  /// the row gets them.
+  void (*quantise)(Act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out, bool sums);
   std::uint64_t (*many_scratch)(std::int64_t tokens); // bytes that gemm_many needs for so many tokens or fewer
   std::uint64_t (*gemm_scratch)(std::int64_t tokens); // the same of gemm
 
@@ -153,9 +165,13 @@ struct Isa {
   void (*sqrt_softplus)(const float* x, float* out, std::int64_t n); // sqrt(log(1 + e^x))
   void (*to_half)(const float* x, std::byte* out, std::int64_t n);
   void (*from_half)(const std::byte* x, float* out, std::int64_t n);
+  void (*round_kv8)(float* x, std::int64_t n);  // numeric::kv8_round_trip
+  void (*round_idx4)(float* x, std::int64_t n); // numeric::idx4_round_trip
   void (*mix)(const MixArgs&);
 
   std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim); // bytes for one call
+  /// Tokens that are better attended together than one by one, at most.
+  std::int64_t (*attend_together)(std::int64_t heads, std::int64_t dim, bool rounded);
   void (*attend)(const AttendArgs&);
   void (*index_score)(const IndexScoreArgs&);
   /// out[j] = sum of softmax over rows of score[.][j] times value[.][j]; row r at value[r], score[r].

@@ -227,6 +227,8 @@ private:
       order_.push_back(i);
       calls_[i].before = all.subspan(i - nodes[i].before, nodes[i].before);
       calls_[i].after = all.subspan(i + 1, nodes[i].after);
+      if (nodes[i].reader != SCF_NONE) calls_[i].reader = &all[nodes[i].reader];
+      calls_[i].taken = nodes[i].taken;
     }
   }
 

@@ -106,6 +106,8 @@ struct KernelCall {
   std::span<std::byte> scratch;                    // 64-byte aligned, shared by all workers, contents undefined
   Ticket* tickets = nullptr;                       // as many as the kernel wants, zero when a run begins
   std::span<const Joined> before = {}, after = {}; // see Kernel::takes_before
+  const Joined* reader = nullptr;                  // see Kernel::takes_early; takes what is there
+  bool taken = false;                              // input 0 has been, all of it
 
   /// Elements [range) of input 0 are wanted, of output 0 are there.
   inline void run_before(Range range) const noexcept;
@@ -143,6 +145,14 @@ public:
   /// before that worker reads it; and of output 0, which it hands on by `call.run_after`. 0: it does not.
   virtual std::int64_t takes_before() const { return 0; }
   virtual std::int64_t takes_after() const { return 0; }
+  /// Multiples of elements of input 0 that the kernel can take while the one that makes them runs and hands them on; 0:
+  /// it cannot. `take` is called for all of them, once, by any worker; `run` then finds `call.taken` set, and in
+  /// scratch what `take` has left there.
+  virtual std::int64_t takes_early() const { return 0; }
+  virtual void take(const KernelCall& call, Range range) const noexcept {
+    (void)call;
+    (void)range;
+  }
   virtual void run(const KernelCall& call, const Worker& worker) const noexcept = 0;
 };
 
@@ -151,6 +161,7 @@ void KernelCall::run_before(Range range) const noexcept {
 }
 void KernelCall::run_after(Range range) const noexcept {
   for (const Joined& joined : after) joined.kernel->run_part(*joined.call, range);
+  if (reader != nullptr) reader->kernel->take(*reader->call, range);
 }
 
 void KernelCall::run_all_before(const Worker& worker) const noexcept {
@@ -164,6 +175,11 @@ void KernelCall::run_all_after(const Worker& worker) const noexcept {
     worker.barrier();
     joined.kernel->run(*joined.call, worker);
   }
+  if (reader == nullptr) return;
+  worker.barrier();
+  const Tensor& made = reader->call->input(0);
+  const Range mine = worker.share(made.elems(), reader->kernel->takes_early());
+  if (mine.begin < mine.end) reader->kernel->take(*reader->call, mine);
 }
 
 /// A value as a plugin sees it when it claims and compiles: dims are maxima where `sym` is not 0.

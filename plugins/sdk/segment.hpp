@@ -77,6 +77,8 @@ struct SegmentNode {
   bool barrier_before = false;
   bool joined = false;                 // runs as part of a neighbour
   std::uint32_t before = 0, after = 0; // neighbours that have joined this node
+  std::uint32_t reader = SCF_NONE;     // the node, of this program, that takes early what this one makes
+  bool taken = false;                  // is such a one
 };
 
 /// A symbol that some operand uses, with the largest value that fits all of them.
@@ -93,6 +95,7 @@ public:
     for (std::uint32_t i = 0; i < graph.n_nodes; ++i)
       add_node(graph, strided(graph.nodes, graph.node_stride, i), catalogue);
     join_rows();
+    find_early_readers();
     share_memory();
     place(assign_phases());
   }
@@ -259,6 +262,22 @@ private:
     return true;
   }
 
+  /// Who first reads what a node hands on row by row, and can take it then. Its scratch lives from there on.
+  void find_early_readers() {
+    for (std::size_t n = 0; n < nodes_.size(); ++n) {
+      const std::int64_t grain = nodes_[n].kernel->takes_after();
+      const auto out = outputs(nodes_[n + nodes_[n].after]);
+      if (grain <= 0 || nodes_[n].joined || out.empty() || !is_temporary(out[0])) continue;
+      std::size_t c = n + nodes_[n].after + 1;
+      while (c < nodes_.size() && !reads(c, out[0])) ++c;
+      if (c == nodes_.size() || inputs(nodes_[c])[0] != out[0] || nodes_[c].joined || nodes_[c].before != 0) continue;
+      const std::int64_t part = nodes_[c].kernel->takes_early();
+      if (part <= 0 || grain % part != 0) continue;
+      nodes_[n].reader = static_cast<std::uint32_t>(c);
+      nodes_[c].taken = true;
+    }
+  }
+
   /// Results that take the memory of an input: the kernel can, and no later node reads the input.
   void share_memory() {
     std::vector<std::size_t> first(values_.size(), nodes_.size()), last(values_.size(), 0);
@@ -343,13 +362,25 @@ private:
         lifetimes[slot[id]].last = phases[n];
       }
     }
+    std::vector<std::uint32_t> early(nodes_.size(), SCF_NONE); // lifetime of the scratch of early readers
+    for (std::size_t n = 0; n < nodes_.size(); ++n) {
+      const std::uint32_t reader = nodes_[n].reader;
+      if (reader == SCF_NONE) continue;
+      early[reader] = static_cast<std::uint32_t>(lifetimes.size());
+      lifetimes.push_back({nodes_[reader].scratch_bytes, phases[n], phases[reader], 0});
+    }
     const std::uint64_t temporaries = plan_scratch(lifetimes, k_align);
     for (std::size_t id = 0; id < values_.size(); ++id)
       if (slot[id] != SCF_NONE) values_[id].scratch_offset = lifetimes[slot[id]].offset;
 
     std::uint64_t in_phase = 0, most = 0;
-    for (SegmentNode& node : nodes_) {
+    for (std::size_t n = 0; n < nodes_.size(); ++n) {
+      SegmentNode& node = nodes_[n];
       if (node.barrier_before) in_phase = 0;
+      if (early[n] != SCF_NONE) {
+        node.scratch_offset = lifetimes[early[n]].offset;
+        continue;
+      }
       node.scratch_offset = temporaries + in_phase;
       in_phase += node.scratch_bytes;
       most = std::max(most, in_phase);

@@ -6,6 +6,10 @@
 // Scores: keys are the A operand, queries the B operand, whose transposition is done once per token; a row of the
 // result is 16 heads, so the softmax runs along vectors of heads. Weighted rows: weights are the A operand, rows the B
 // operand.
+//
+// Neighbouring tokens see nearly the same rows. These are prepared once for several of them; all scores come first, for
+// which only the keys are read, then all weighted rows. Up to 21 blocks of rows, the window and 512 more, are one
+// chunk, with which the sums of weighted rows are complete.
 #include "kernels/families.hpp"
 #include "kernels/row_tiles.hpp"
 
@@ -17,8 +21,10 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
 constexpr std::int64_t k_block = k_square; // rows, heads and columns that two tiles hold
-constexpr std::int64_t k_blocks = 6;       // of rows in a chunk
-constexpr std::int64_t k_steps = 8;        // blocks of columns whose queries stay in the first-level cache
+constexpr std::int64_t k_blocks = 6;       // of rows in a chunk of one token
+constexpr std::int64_t k_many_blocks = 21; // of several tokens
+constexpr std::int64_t k_near_blocks = 12; // whose weights stay in the first-level cache
+constexpr std::int64_t k_steps = 16;       // blocks of columns whose queries stay there
 constexpr std::int64_t k_most_steps = k_attend_dim / k_block;
 
 // ---- operands -------------------------------------------------------------------------------------------------------
@@ -31,7 +37,7 @@ SCF_INLINE Cut cut_row(const RowAt& row, std::int64_t column) {
   return cut(load_as<F16>(v));
 }
 
-/// An operand as tiles: [block][step][2] of k_tile_bytes bytes, high and low parts.
+/// An operand as tiles: [block][step][2] of k_tile_bytes bytes, values [step][block][2]; high and low parts.
 struct Operand {
   std::int8_t *high, *low;
 };
@@ -72,12 +78,12 @@ SCF_INLINE RowBlock next_block(RowReader& reader) {
 }
 
 /// 32 rows as keys (rows by columns) and, when wanted, as values (pairs of rows by columns). `needs_low`: per step; low
-/// parts are only there where it says so.
+/// parts are only there where it says so. `blocks`: of all values.
 template <bool VALUES>
-SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t steps, const Operand& keys,
-                         const Operand& values, bool* needs_low) {
+SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t blocks, std::int64_t steps,
+                         const Operand& keys, const Operand& values, bool* needs_low) {
   for (std::int64_t s = 0; s < steps; ++s) {
-    const std::int64_t tile = (block * steps + s) * 2, column = s * k_block;
+    const std::int64_t tile = (block * steps + s) * 2, at = (s * blocks + block) * 2, column = s * k_block;
     U16 low{};
     for (std::int64_t r = 0; r < 16; ++r) {
       const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
@@ -86,8 +92,8 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
       put(keys.high, tile, r, a.high >> 16 | b.high);
       put(keys.high, tile + 1, r, c.high >> 16 | d.high);
       if constexpr (VALUES) {
-        put(values.high, tile, r, a.high >> 16 | c.high);
-        put(values.high, tile + 1, r, b.high >> 16 | d.high);
+        put(values.high, at, r, a.high >> 16 | c.high);
+        put(values.high, at + 1, r, b.high >> 16 | d.high);
       }
       low |= a.low | b.low | c.low | d.low;
     }
@@ -100,8 +106,8 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
       put(keys.low, tile, r, a.low >> 16 | b.low);
       put(keys.low, tile + 1, r, c.low >> 16 | d.low);
       if constexpr (VALUES) {
-        put(values.low, tile, r, a.low >> 16 | c.low);
-        put(values.low, tile + 1, r, b.low >> 16 | d.low);
+        put(values.low, at, r, a.low >> 16 | c.low);
+        put(values.low, at + 1, r, b.low >> 16 | d.low);
       }
     }
   }
@@ -111,8 +117,10 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
 
 /// score[row][head] of 32 rows and 32 heads, over steps [begin, end).
 SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Operand& queries, std::int64_t query_tile,
-                           std::int64_t begin, std::int64_t end, bool query_low, const bool* key_low) {
+                           std::int64_t begin, std::int64_t end, bool query_low, const bool* key_low, Coming& coming,
+                           std::int64_t lines) {
   for (std::int64_t s = begin; s < end; ++s) {
+    coming.fetch(lines);
     const std::int64_t k = (key_tile + 2 * s) * k_tile_bytes, q = (query_tile + 2 * s) * k_tile_bytes;
     load_a(keys.high + k);
     if (query_low) {
@@ -130,13 +138,14 @@ SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Ope
 
 // ---- attention ------------------------------------------------------------------------------------------------------
 
-/// What a call works in; all of it in its scratch.
+/// What a call works in; all of it in its scratch. Queries and weights: of each token.
 struct Room {
-  Operand keys, values, queries, weights;
+  Operand keys, values, queries[k_attend_tokens], weights[k_attend_tokens];
   float* score;
   std::uint64_t bytes;
 };
-SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim) {
+SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim, std::int64_t tokens,
+                        std::int64_t blocks) {
   std::uint64_t used = 0;
   const auto take = [&](std::int64_t bytes) {
     std::byte* part = base + used;
@@ -147,74 +156,112 @@ SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim) {
     auto* high = reinterpret_cast<std::int8_t*>(take(elems * 2));
     return Operand{high, reinterpret_cast<std::int8_t*>(take(elems * 2))};
   };
-  constexpr std::int64_t rows = k_blocks * k_block;
+  const std::int64_t rows = blocks * k_block;
   Room room{};
   room.keys = operand(rows * dim);
   room.values = operand(rows * dim);
-  room.queries = operand(heads * dim);
-  room.weights = operand(rows * heads);
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    room.queries[t] = operand(heads * dim);
+    room.weights[t] = operand(rows * heads);
+  }
   room.score = reinterpret_cast<float*>(take(rows * heads * 4));
   room.bytes = used;
   return room;
 }
 
+/// What a token carries from chunk to chunk.
 struct Softmax {
   alignas(64) float top[k_attend_heads], weights[k_attend_heads], keep[k_attend_heads];
+  bool query_low;
+
+  void begin(const float* sinks, std::int64_t heads) {
+    for (std::int64_t h = 0; h < heads; ++h) {
+      top[h] = sinks[h];
+      weights[h] = 1.0f;
+    }
+  }
 };
 
-/// Scores [n][heads] become weights; rows [n, padded) get none.
-SCF_INLINE void weigh(float* score, std::int64_t n, std::int64_t padded, std::int64_t heads, float scale, Softmax& of) {
+/// body(row) for the rows of a chunk of n from `at` that a token sees.
+template <class Body> SCF_INLINE void each_seen(const Seen& seen, std::int64_t at, std::int64_t n, Body body) {
+  for (int i = 0; i < 2; ++i)
+    for (std::int64_t r = greater(seen.begin[i] - at, std::int64_t{0}), end = lesser(seen.end[i] - at, n); r < end; ++r)
+      body(r);
+}
+/// Scores of rows that it does not see, and of those beyond n, become weights of zero.
+SCF_INLINE void clear_unseen(const Seen& seen, std::int64_t at, std::int64_t padded, std::int64_t heads, float* score) {
+  const auto clear = [&](std::int64_t from, std::int64_t to) {
+    from = greater(from - at, std::int64_t{0});
+    to = lesser(to - at, padded);
+    if (from < to) __builtin_memset(score + from * heads, 0, static_cast<std::size_t>((to - from) * heads) * 4);
+  };
+  clear(at, seen.begin[0]);
+  clear(seen.end[0], seen.begin[1]);
+  clear(seen.end[1], at + padded);
+}
+
+/// Scores [n][heads] of the rows from `at` become weights.
+SCF_INLINE void weigh(float* score, const Seen& seen, std::int64_t at, std::int64_t n, std::int64_t padded,
+                      std::int64_t heads, float scale, Softmax& of) {
   for (std::int64_t h = 0; h < heads; h += k_lanes) {
     const F before = load(of.top + h);
     F high = before, total = zero();
-    for (std::int64_t r = 0; r < n; ++r) high = max(high, load(score + r * heads + h) * set1(scale));
-    for (std::int64_t r = 0; r < n; ++r) {
+    each_seen(seen, at, n, [&](std::int64_t r) { high = max(high, load(score + r * heads + h) * set1(scale)); });
+    each_seen(seen, at, n, [&](std::int64_t r) {
       const F p = exp(load(score + r * heads + h) * set1(scale) - high);
       store(score + r * heads + h, p);
       total = total + p;
-    }
+    });
     const F keep = exp(before - high);
     store(of.keep + h, keep);
     store(of.weights + h, fma(load(of.weights + h), keep, total));
     store(of.top + h, high);
   }
-  __builtin_memset(score + n * heads, 0, static_cast<std::size_t>((padded - n) * heads) * sizeof(float));
+  clear_unseen(seen, at, padded, heads, score);
 }
 
-/// Weights [rows][heads] as heads by pairs of rows.
-SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64_t heads, const Operand& out) {
-  for (std::int64_t h = 0; h < heads; h += 16)
+/// Weights [rows][heads] as heads by pairs of rows; `share` of each head's.
+SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64_t most, std::int64_t heads,
+                            const float* share, const Operand& out) {
+  for (std::int64_t h = 0; h < heads; h += 16) {
+    const F16 of_heads = load_as<F16>(share + h);
     for (std::int64_t b = 0; b < blocks; ++b) {
       Cut words[16];
       for (std::int64_t r = 0; r < 16; ++r) {
         const float* p = weight + (b * k_block + r) * heads + h;
-        words[r] = pair(cut(p), cut(p + 16 * heads));
+        words[r] = pair(cut(load_as<F16>(p) * of_heads), cut(load_as<F16>(p + 16 * heads) * of_heads));
       }
-      const std::int64_t tile = (h / k_block * k_blocks + b) * 2 + h / 16 % 2;
+      const std::int64_t tile = (h / k_block * most + b) * 2 + h / 16 % 2;
       transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile_bytes);
       transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile_bytes);
     }
+  }
 }
 
-/// Reads a chunk, of which `n` rows are real. Returns its blocks.
-SCF_INLINE std::int64_t read_chunk(RowReader& reader, const Room& room, std::int64_t dim, std::int64_t& n,
-                                   bool (*low)[k_most_steps]) {
-  std::int64_t b = 0;
-  n = 0;
-  while (b < k_blocks) {
+/// Which low parts are needed, by block and step.
+typedef bool Lows[k_many_blocks][k_most_steps];
+/// Blocks of rows, of which `n` are real, in a chunk of `most`.
+struct Chunk {
+  std::int64_t blocks, most, n;
+};
+
+SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t dim, std::int64_t most, Lows& low) {
+  Chunk chunk{0, most, 0};
+  while (chunk.blocks < most) {
     const RowBlock rows = next_block(reader);
     if (rows.n == 0) break;
-    put_rows<true>(rows, b, dim / k_block, room.keys, room.values, low[b]);
-    n += rows.n;
-    ++b;
+    put_rows<true>(rows, chunk.blocks, most, dim / k_block, room.keys, room.values, low[chunk.blocks]);
+    chunk.n += rows.n;
+    ++chunk.blocks;
     if (rows.n < k_block) break;
   }
-  return b;
+  return chunk;
 }
 
-SCF_INLINE void score_chunk(const Room& room, std::int64_t blocks, std::int64_t heads, std::int64_t dim, bool query_low,
-                            const bool (*low)[k_most_steps]) {
-  const std::int64_t steps = dim / k_block;
+/// `coming`: the queries of the next token.
+SCF_INLINE void score_chunk(const Room& room, const Operand& queries, std::int64_t blocks, std::int64_t heads,
+                            std::int64_t dim, bool query_low, const Lows& low, Coming coming) {
+  const std::int64_t steps = dim / k_block, lines = coming.each(heads / k_block * blocks * steps);
   for (std::int64_t h = 0; h < heads; h += k_block)
     for (std::int64_t begin = 0; begin < steps; begin += k_steps)
       for (std::int64_t b = 0; b < blocks; ++b) {
@@ -223,75 +270,123 @@ SCF_INLINE void score_chunk(const Room& room, std::int64_t blocks, std::int64_t 
           zero_square();
         else
           load_square(score, heads);
-        add_scores(room.keys, b * steps * 2, room.queries, h / k_block * steps * 2, begin,
-                   lesser(steps, begin + k_steps), query_low, low[b]);
+        add_scores(room.keys, b * steps * 2, queries, h / k_block * steps * 2, begin, lesser(steps, begin + k_steps),
+                   query_low, low[b], coming, lines);
         store_square(score, heads);
       }
 }
 
-SCF_INLINE void mix_chunk(const Room& room, std::int64_t blocks, std::int64_t heads, std::int64_t dim, bool first,
-                          const bool (*low)[k_most_steps], float* o) {
+SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk& chunk, std::int64_t heads,
+                          std::int64_t dim, bool first, const Lows& low, float* o) {
   const std::int64_t steps = dim / k_block;
   for (std::int64_t h = 0; h < heads; h += k_block)
-    for (std::int64_t s = 0; s < steps; ++s) {
-      float* out = o + h * dim + s * k_block;
-      if (first)
-        zero_square();
-      else
-        load_square(out, dim);
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        const std::int64_t w = (h / k_block * k_blocks + b) * 2 * k_tile_bytes, v = (b * steps + s) * 2 * k_tile_bytes;
-        load_b(room.values.high + v);
-        load_a(room.weights.low + w);
-        add_products();
-        load_a(room.weights.high + w);
-        add_products();
-        if (low[b][s]) {
-          load_b(room.values.low + v);
+    for (std::int64_t begin = 0; begin < chunk.blocks; begin += k_near_blocks)
+      for (std::int64_t s = 0; s < steps; ++s) {
+        float* out = o + h * dim + s * k_block;
+        if (first && begin == 0)
+          zero_square();
+        else
+          load_square(out, dim);
+        const std::int64_t end = lesser(chunk.blocks, begin + k_near_blocks);
+        for (std::int64_t b = begin; b < end; ++b) {
+          const std::int64_t w = (h / k_block * chunk.most + b) * 2 * k_tile_bytes,
+                             v = (s * chunk.most + b) * 2 * k_tile_bytes;
+          load_b(room.values.high + v);
+          load_a(weights.low + w);
           add_products();
+          load_a(weights.high + w);
+          add_products();
+          if (low[b][s]) {
+            load_b(room.values.low + v);
+            add_products();
+          }
         }
+        store_square(out, dim);
       }
-      store_square(out, dim);
-    }
 }
+
+/// One call. `most`: blocks in a chunk; `once`: all rows are one chunk.
+class Attention {
+public:
+  Attention(const AttendArgs& a, std::int64_t blocks, bool one_chunk)
+      : args(a), most(blocks), once(one_chunk), room(room_in(a.scratch, a.heads, a.dim, a.tokens, blocks)) {}
+
+  void run() {
+    for (std::int64_t t = 0; t < args.tokens; ++t) softmax[t].begin(args.sinks, args.heads);
+    RowReader reader(args.segments, args.n_segments);
+    std::int64_t at = 0;
+    for (Chunk chunk; (chunk = read_chunk(reader, room, args.dim, most, low)).n > 0; at += chunk.n) {
+      for (std::int64_t t = 0; t < args.tokens; ++t) score(t, chunk, at);
+      for (std::int64_t t = 0; t < args.tokens; ++t) mix(t, chunk, at);
+    }
+    for (std::int64_t t = 0; t < args.tokens && (at == 0 || !once); ++t) finish(t, at == 0);
+  }
+
+private:
+  float* result(std::int64_t t) const { return args.o + t * args.heads * args.dim; }
+
+  void score(std::int64_t t, const Chunk& chunk, std::int64_t at) {
+    const std::int64_t heads = args.heads, dim = args.dim;
+    const Operand& queries = room.queries[once ? 0 : t];
+    Softmax& of = softmax[t];
+    if (at == 0) {
+      if (args.before != nullptr) args.before(args.context, t);
+      of.query_low = put_queries(args.q + t * heads * dim, heads, dim, queries);
+    }
+    Coming next;
+    if (at == 0 && t + 1 < args.tokens)
+      next = {reinterpret_cast<const std::byte*>(args.q + (t + 1) * heads * dim), 0, 1, heads * dim / 16};
+    score_chunk(room, queries, chunk.blocks, heads, dim, of.query_low, low, next);
+    const Seen seen = args.seen != nullptr ? args.seen[t] : Seen{{0, at + chunk.n}, {at + chunk.n, at + chunk.n}};
+    weigh(room.score, seen, at, chunk.n, chunk.blocks * k_block, heads, args.scale, of);
+    alignas(64) float share[k_attend_heads];
+    for (std::int64_t h = 0; h < heads; ++h) share[h] = once ? 1.0f / of.weights[h] : 1.0f;
+    put_weights(room.score, chunk.blocks, most, heads, share, room.weights[t]);
+  }
+  void mix(std::int64_t t, const Chunk& chunk, std::int64_t at) {
+    float* o = result(t);
+    for (std::int64_t h = 0; h < args.heads && at != 0; ++h)
+      if (softmax[t].keep[h] != 1.0f)
+        scale_by(o + h * args.dim, softmax[t].keep[h], nullptr, o + h * args.dim, args.dim);
+    mix_chunk(room, room.weights[t], chunk, args.heads, args.dim, at == 0, low, o);
+    if (once && args.after != nullptr) args.after(args.context, t);
+  }
+  /// Weights were not yet shares, or there were no rows: the sink has all.
+  void finish(std::int64_t t, bool none) const {
+    for (std::int64_t h = 0; h < args.heads; ++h) {
+      float* o = result(t) + h * args.dim;
+      if (none) __builtin_memset(o, 0, static_cast<std::size_t>(args.dim) * sizeof(float));
+      scale_by(o, 1.0f / softmax[t].weights[h], nullptr, o, args.dim);
+    }
+    if (args.after != nullptr) args.after(args.context, t);
+  }
+
+  const AttendArgs& args;
+  const std::int64_t most;
+  const bool once;
+  const Room room;
+  Softmax softmax[k_attend_tokens];
+  Lows low;
+};
 
 } // namespace
 
-std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim) { return room_in(nullptr, heads, dim).bytes; }
+std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim) {
+  return room_in(nullptr, heads, dim, k_attend_tokens, k_many_blocks).bytes;
+}
 
-bool attend_tiles_takes(const AttendArgs& args) {
-  return args.rounded && args.heads % k_block == 0 && args.dim % k_block == 0;
+bool attend_tiles_takes(std::int64_t heads, std::int64_t dim, bool rounded) {
+  return rounded && heads % k_block == 0 && dim % k_block == 0;
 }
 
 void attend_tiles(const AttendArgs& args) {
-  const std::int64_t heads = args.heads, dim = args.dim;
-  const Room room = room_in(args.scratch, heads, dim);
-  const bool query_low = put_queries(args.q, heads, dim, room.queries);
-  Softmax softmax;
-  for (std::int64_t h = 0; h < heads; ++h) {
-    softmax.top[h] = args.sinks[h];
-    softmax.weights[h] = 1.0f;
-  }
+  std::int64_t rows = 0;
+  for (std::int64_t s = 0; s < args.n_segments; ++s) rows += args.segments[s].count;
+  const std::int64_t most = args.tokens > 1 ? k_many_blocks : k_blocks;
+  Attention attention(args, most, rows <= most * k_block);
   begin_squares();
-  RowReader reader(args.segments, args.n_segments);
-  bool low[k_blocks][k_most_steps];
-  std::int64_t n = 0;
-  bool first = true;
-  while (const std::int64_t blocks = read_chunk(reader, room, dim, n, low)) {
-    score_chunk(room, blocks, heads, dim, query_low, low);
-    weigh(room.score, n, blocks * k_block, heads, args.scale, softmax);
-    put_weights(room.score, blocks, heads, room.weights);
-    for (std::int64_t h = 0; h < heads && !first; ++h)
-      if (softmax.keep[h] != 1.0f) scale_by(args.o + h * dim, softmax.keep[h], nullptr, args.o + h * dim, dim);
-    mix_chunk(room, blocks, heads, dim, first, low, args.o);
-    first = false;
-  }
+  attention.run();
   tiles_end();
-  for (std::int64_t h = 0; h < heads; ++h) {
-    float* o = args.o + h * dim;
-    if (first) __builtin_memset(o, 0, static_cast<std::size_t>(dim) * sizeof(float)); // no rows: the sink has all
-    scale_by(o, 1.0f / softmax.weights[h], nullptr, o, dim);
-  }
 }
 
 // ---- indexer --------------------------------------------------------------------------------------------------------
@@ -318,11 +413,12 @@ void index_score_tiles(const IndexScoreArgs& args) {
   RowReader reader(&args.rows, 1);
   std::int64_t done = 0;
   bool low[k_most_steps];
+  Coming none;
   for (RowBlock rows = next_block(reader); rows.n > 0; rows = next_block(reader)) {
-    put_rows<false>(rows, 0, steps, key, key, low);
+    put_rows<false>(rows, 0, 1, steps, key, key, low);
     for (std::int64_t h = 0; h < heads; h += k_block) {
       zero_square();
-      add_scores(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low);
+      add_scores(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low, none, 0);
       store_square(score + h, heads);
     }
     for (std::int64_t r = 0; r < rows.n; ++r) {

@@ -68,6 +68,15 @@ SCF_INLINE void pack_tokens(Tokens& out, const GemmArgs& a, std::int64_t first, 
     const std::int64_t token = first + r, tile = r / 16 * k_tile_bytes + 64 * (r % 16);
     const std::int64_t row = r >= count ? 0 : a.x_row != nullptr ? a.x_row[token] : token;
     const auto* x = reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride) + c.begin;
+    if (r < count && c.n % k_square == 0) {
+      for (std::int64_t s = 0; s < c.steps(); ++s) {
+        const Cut words = pair(cut_near(x + s * k_square), cut_near(x + s * k_square + 16));
+        store_as(out.operand.step[s] + tile, words.high);
+        store_as(out.operand.step[s] + tile + k_low, words.low);
+        low |= words.low;
+      }
+      continue;
+    }
     for (std::int64_t s = 0; s < c.steps(); ++s) {
       std::int8_t* to = out.operand.step[s] + tile;
       const std::int64_t left = r >= count ? 0 : c.n - s * k_square;

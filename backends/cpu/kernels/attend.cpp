@@ -84,10 +84,19 @@ std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim) {
   return up_to_line(bytes);
 }
 
+std::int64_t attend_together([[maybe_unused]] std::int64_t heads, [[maybe_unused]] std::int64_t dim,
+                             [[maybe_unused]] bool rounded) {
+#ifdef SCF_HAS_TILES
+  if (attend_tiles_takes(heads, dim, rounded)) return k_attend_tokens;
+#endif
+  return 1;
+}
+
 void attend(const AttendArgs& args) {
 #ifdef SCF_HAS_TILES
-  if (attend_tiles_takes(args)) return attend_tiles(args);
+  if (attend_tiles_takes(args.heads, args.dim, args.rounded)) return attend_tiles(args);
 #endif
+  if (args.before != nullptr) args.before(args.context, 0);
   const std::int64_t stride = attend_stride(args.dim);
   auto* rows = reinterpret_cast<float*>(args.scratch);
   float* score = rows + k_chunk * stride;
@@ -112,6 +121,7 @@ void attend(const AttendArgs& args) {
     if (first) __builtin_memset(o, 0, static_cast<std::size_t>(args.dim) * sizeof(float)); // no rows: the sink has all
     scale_by(o, 1.0f / head[h].weights, nullptr, o, args.dim);
   }
+  if (args.after != nullptr) args.after(args.context, 0);
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -37,6 +37,26 @@ SCF_INLINE bool any(U16 v) {
   return (v[0] | v[1] | v[2] | v[3]) != 0;
 }
 
+/// Lines of memory that are brought into the second-level cache between products: `rows` stretches of `lines`, `stride`
+/// bytes apart.
+struct Coming {
+  const std::byte* row = nullptr;
+  std::uint64_t stride = 0;
+  std::int64_t rows = 0, lines = 0, line = 0;
+
+  /// How many for each of so many times.
+  std::int64_t each(std::int64_t times) const { return (rows * lines + times - 1) / times; }
+  void fetch(std::int64_t n) {
+    for (; n > 0 && rows > 0; --n) {
+      __builtin_prefetch(row + 64 * line, 0, 2);
+      if (++line < lines) continue;
+      line = 0;
+      row += stride;
+      --rows;
+    }
+  }
+};
+
 SCF_INLINE void begin_squares() {
   TileShapes s;
   for (int t = 0; t < 8; ++t) {

@@ -8,19 +8,16 @@ namespace {
 /// Codes of n elements (a multiple of k_lanes) and their scale, max/127. A NaN or infinity makes the scale NaN: it must
 /// not vanish in an integer.
 SCF_INLINE float quantise_block(const float* x, std::int64_t n, std::byte* codes) {
-  F high = zero(), poison = zero();
-  for (std::int64_t i = 0; i < n; i += k_lanes) {
-    const F v = load(x + i);
-    high = max(high, max(v, zero() - v));
-    poison = fma(v, zero(), poison);
+  std::uint32_t bits = 0; // of the largest magnitude, which are ordered as the numbers are, infinity and NaN last
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::uint32_t v;
+    __builtin_memcpy(&v, x + i, sizeof v);
+    bits = greater(bits, v & 0x7fffffffu);
   }
-  float lanes[k_lanes];
-  store(lanes, high);
-  for (int width = k_lanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i) lanes[i] = greater(lanes[i], lanes[i + width]);
-  const float largest = lanes[0];
-  const float nan = sum(poison);
-  const bool usable = largest > 1e-30f && nan == 0.0f;
+  float largest;
+  __builtin_memcpy(&largest, &bits, sizeof largest);
+  const float nan = bits < 0x7f800000u ? 0.0f : __builtin_nanf("");
+  const bool usable = largest > 1e-30f && bits < 0x7f800000u;
   const float scale = largest / 127.0f;
   const F inverse = set1(usable ? 127.0f / largest : 0.0f);
   for (std::int64_t i = 0; i < n; i += k_lanes) store_i8(codes + i, usable ? load(x + i) * inverse : zero());
@@ -56,17 +53,18 @@ SCF_INLINE void sum_few_codes(const std::byte* codes, float* sums16, float* sums
 
 } // namespace
 
-void quantise(Act act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out) {
+void quantise(Act act, const float* x, std::int64_t begin, std::int64_t n, std::int64_t k, std::byte* out, bool sums) {
   const bool wide = act == Act::q8_k;
   const ActLayout layout = act_layout(act, k);
   auto* scales = reinterpret_cast<float*>(out + layout.scales);
   const std::int64_t block = wide ? 256 : 32, end = begin + n;
-  for (std::int64_t i = begin; i < end; i += block)
-    scales[i / block] = quantise_block(x + i - begin, lesser(block, end - i), out + i);
-  if (!wide) return;
+  std::int64_t i = begin;
+  for (; wide && i + 256 <= end; i += 256) scales[i / 256] = quantise_block(x + i - begin, 256, out + i);
+  for (; i < end; i += block) scales[i / block] = quantise_block(x + i - begin, lesser(block, end - i), out + i);
+  if (!wide || !sums) return;
   auto* sums16 = reinterpret_cast<float*>(out + layout.sums16);
   auto* sums32 = reinterpret_cast<float*>(out + layout.sums32);
-  std::int64_t i = begin / 32;
+  i = begin / 32;
   for (; i + 4 <= end / 32; i += 4) sum_codes(out + 32 * i, sums16 + 2 * i, sums32 + i);
   for (; i < end / 32; ++i) sum_few_codes(out + 32 * i, sums16 + 2 * i, sums32 + i);
 }

@@ -2,6 +2,8 @@
 #include "kernels/families.hpp"
 #include "kernels/simd.hpp"
 
+#include <seacliff/sdk/numeric.hpp>
+
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 float sum_squares(const float* x, std::int64_t n) {
@@ -75,6 +77,12 @@ void from_half(const std::byte* x, float* out, std::int64_t n) {
   std::byte tail[2 * k_lanes] = {};
   __builtin_memcpy(tail, x + 2 * i, static_cast<std::size_t>(2 * (n - i)));
   store(out + i, load_f16(tail), Part{static_cast<int>(n - i)});
+}
+
+// Flat, so that what the SDK has is compiled for this set, and not for all.
+[[gnu::flatten]] void round_kv8(float* x, std::int64_t n) { numeric::kv8_round_trip({x, static_cast<std::size_t>(n)}); }
+[[gnu::flatten]] void round_idx4(float* x, std::int64_t n) {
+  numeric::idx4_round_trip({x, static_cast<std::size_t>(n)});
 }
 
 namespace {

@@ -22,11 +22,12 @@ public:
     }
   };
 
+  /// Of tokens [t, t + tokens) of one run together.
   Rows of(std::int64_t t, const Batch& batch, const Tensor& k, const State& ring, const Tensor* cache,
-          const Tensor* sel) const {
+          const Tensor* sel, std::int64_t tokens = 1) const {
     Rows rows;
-    const std::int64_t p = batch.pos[t], start = batch.start(t), slot = batch.slot(t);
-    const std::int64_t oldest = std::max<std::int64_t>(0, p - window_ + 1);
+    const std::int64_t p = batch.pos[t] + tokens - 1, start = batch.start(t), slot = batch.slot(t);
+    const std::int64_t oldest = oldest_of(batch.pos[t]);
     if (oldest < start) {
       const std::int64_t at = oldest % ring.rows(), count = start - oldest;
       const std::int64_t until_wrap = std::min(count, ring.rows() - at);
@@ -43,16 +44,50 @@ public:
       rows.add(compressed.row(slot, 0), compressed.stride(), visible, compressed.half());
       return rows;
     }
-    const std::int32_t* pick = sel->i32() + t * sel->cols();
-    std::int64_t count = 0;
-    while (count < sel->cols() && pick[count] >= 0 && pick[count] < compressed.rows()) ++count;
-    rows.add(compressed.row(slot, 0), compressed.stride(), count, compressed.half(), pick);
+    const std::int32_t* pick = sel->i32() + (t + tokens - 1) * sel->cols();
+    rows.add(compressed.row(slot, 0), compressed.stride(), picked(pick, sel->cols(), compressed.rows()),
+             compressed.half(), pick);
     return rows;
+  }
+
+  /// Tokens from t, `most` at most, of which each sees the compressed rows of the one before, in their order.
+  std::int64_t alike(std::int64_t t, std::int64_t most, const Batch& batch, const Tensor* cache,
+                     const Tensor* sel) const {
+    most = std::min(most, batch.last(t) + 1 - t);
+    if (cache == nullptr || sel == nullptr) return most;
+    std::int64_t n = 1;
+    while (n < most && continues(sel->i32() + (t + n) * sel->cols(), sel->cols(), State(*cache).rows())) ++n;
+    return n;
+  }
+  /// What token t of those from `first` sees of their rows together.
+  Seen seen(std::int64_t t, std::int64_t first, std::int64_t count, const Batch& batch, const Tensor* cache,
+            const Tensor* sel) const {
+    const std::int64_t p = batch.pos[t], oldest = oldest_of(batch.pos[first]);
+    const std::int64_t window = batch.pos[first] + count - oldest;
+    std::int64_t visible = 0;
+    if (cache != nullptr) {
+      const std::int64_t rows = State(*cache).rows();
+      visible =
+          sel != nullptr ? picked(sel->i32() + t * sel->cols(), sel->cols(), rows) : visible_rows(p, ratio_, rows);
+    }
+    return {{oldest_of(p) - oldest, window}, {p + 1 - oldest, window + visible}};
   }
 
   std::int64_t window() const { return window_; }
 
 private:
+  std::int64_t oldest_of(std::int64_t p) const { return std::max<std::int64_t>(0, p - window_ + 1); }
+  /// Whether a list of picks begins with that of the token before it, which lies in front of it.
+  static bool continues(const std::int32_t* pick, std::int64_t most, std::int64_t rows) {
+    const std::int64_t before = picked(pick - most, most, rows);
+    return before <= picked(pick, most, rows) && std::equal(pick - most, pick - most + before, pick);
+  }
+  /// The list of token t ends with its columns or with the first -1.
+  static std::int64_t picked(const std::int32_t* pick, std::int64_t most, std::int64_t rows) {
+    std::int64_t count = 0;
+    while (count < most && pick[count] >= 0 && pick[count] < rows) ++count;
+    return count;
+  }
   std::int64_t window_, ratio_;
 };
 
@@ -189,22 +224,53 @@ public:
     // Pieces of work: some heads of one token, so many that all workers have some.
     const std::int64_t wanted = (worker.count() + batch.tokens - 1) / std::max<std::int64_t>(1, batch.tokens);
     const std::int64_t groups = std::clamp<std::int64_t>(wanted, (heads + k_attend_heads - 1) / k_attend_heads, heads);
-    sdk::take_pieces(call.tickets[0], batch.tokens * groups, [&](std::int64_t i) {
-      const std::int64_t t = batch.tokens - 1 - i / groups; // late tokens see more rows
+    const std::int64_t most = groups > 1 ? 1 : isa_.attend_together(heads, dim, ring.half());
+    const std::int64_t together = std::clamp<std::int64_t>(batch.tokens / (k_pieces * worker.count()), 1, most);
+    sdk::take_pieces(call.tickets[0], (batch.tokens + together - 1) / together * groups, [&](std::int64_t i) {
+      const std::int64_t end = batch.tokens - i / groups * together; // late tokens see more rows
       const Range h = part_of(heads, 1, i % groups, groups);
-      const View::Rows rows = view_.of(t, batch, k, ring, optional(call, 3), optional(call, 4));
-      const Range mine{(t * heads + h.begin) * dim, (t * heads + h.end) * dim};
-      call.run_before(mine);
-      isa_.attend({q.f32() + (t * heads + h.begin) * dim, call.input(5).f32() + h.begin,
-                   call.output(0).f32() + (t * heads + h.begin) * dim, h.end - h.begin, dim, scale_, rows.segment,
-                   rows.n, call.scratch.data() + scratch_ * worker.index(), ring.half()});
-      call.run_after(mine);
+      for (std::int64_t t = std::max<std::int64_t>(0, end - together); t < end;) {
+        const std::int64_t n = view_.alike(t, end - t, batch, optional(call, 3), optional(call, 4));
+        attend(call, batch, ring, {t, t + n}, h, call.scratch.data() + scratch_ * worker.index());
+        t += n;
+      }
     });
     worker.barrier(); // the ring is read until here
     write_ring(isa_, k, ring, batch, worker);
   }
 
 private:
+  static constexpr std::int64_t k_pieces = 4; // per worker, at least
+
+  struct Hooks {
+    const KernelCall& call;
+    std::int64_t first, stride, width; // elements: where the first token's heads begin, from token to token, of a token
+    Range of(std::int64_t t) const { return {first + t * stride, first + t * stride + width}; }
+    static void before(const void* hooks, std::int64_t t) {
+      const Hooks& self = *static_cast<const Hooks*>(hooks);
+      self.call.run_before(self.of(t));
+    }
+    static void after(const void* hooks, std::int64_t t) {
+      const Hooks& self = *static_cast<const Hooks*>(hooks);
+      self.call.run_after(self.of(t));
+    }
+  };
+  /// Heads `h` of the tokens; of one only if these are not all heads.
+  void attend(const KernelCall& call, const Batch& batch, const State& ring, Range tokens, Range h,
+              std::byte* scratch) const {
+    const Tensor *cache = optional(call, 3), *sel = optional(call, 4);
+    const std::int64_t heads = call.input(0).dim(1), count = tokens.end - tokens.begin;
+    const View::Rows rows = view_.of(tokens.begin, batch, call.input(1), ring, cache, sel, count);
+    Seen seen[k_attend_tokens];
+    for (std::int64_t t = 0; t < count; ++t)
+      seen[t] = view_.seen(tokens.begin + t, tokens.begin, count, batch, cache, sel);
+    const std::int64_t at = (tokens.begin * heads + h.begin) * dim_, width = (h.end - h.begin) * dim_;
+    const Hooks hooks{call, at, heads * dim_, width};
+    isa_.attend({call.input(0).f32() + at, call.input(5).f32() + h.begin, call.output(0).f32() + at, h.end - h.begin,
+                 dim_, scale_, rows.segment, rows.n, scratch, ring.half(), count, count > 1 ? seen : nullptr,
+                 Hooks::before, Hooks::after, &hooks});
+  }
+
   View view_;
   float scale_;
   std::int64_t dim_;

@@ -67,36 +67,77 @@ Activations Quantiser::prepare(const float* x, std::int64_t rows, std::int64_t t
   if (alone) scratch += static_cast<std::uint64_t>(rows * worker.index()) * row_;
   const Range mine = alone ? Range{0, rows} : worker.share(rows);
   for (std::int64_t r = mine.begin; r < mine.end; ++r)
-    isa_.quantise(act, x + r * k_, 0, k_, k_, scratch + static_cast<std::uint64_t>(r) * row_);
+    isa_.quantise(act, x + r * k_, 0, k_, k_, scratch + static_cast<std::uint64_t>(r) * row_, true);
   if (!alone) worker.barrier();
   return {scratch, row_, act, own, 0, tokens > k_few_tokens};
 }
 
 std::uint64_t Quantiser::packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const {
   const std::int64_t rows = max_tokens * groups;
-  if (pack_ == nullptr || max_tokens <= k_few_tokens) return bytes(rows, workers);
-  const std::uint64_t own = k_packed_tokens * row_ + own_bytes(rows);
+  if (!packs(max_tokens)) return bytes(rows, workers);
+  const std::uint64_t own = k_packed_tokens * bare_row() + own_bytes(rows);
   return std::max(bytes(k_few_tokens * groups, workers), tile_bytes(max_tokens, groups) + own * workers);
 }
 
-Activations Quantiser::prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
-                                      const sdk::Worker& worker) const {
-  if (pack_ == nullptr || tokens <= k_few_tokens) return prepare(x, tokens * groups, tokens, scratch, worker);
-  const std::uint64_t group = tile_bytes(tokens, 1), own = k_packed_tokens * row_ + own_bytes(tokens * groups);
-  const std::int64_t tiles = (tokens + k_packed_tokens - 1) / k_packed_tokens;
-  const std::uint64_t chunk = static_cast<std::uint64_t>(tiles) * k_packed_bytes;
-  std::byte* rows = scratch + tile_bytes(tokens, groups) + own * worker.index();
-  const Range mine = worker.share(tiles * groups);
-  for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+template <class Rows>
+Activations Quantiser::pack_all(std::int64_t tokens, std::int64_t groups, std::byte* tiles, const sdk::Worker& worker,
+                                sdk::Ticket& ticket, Rows rows_of) const {
+  const std::int64_t n = (tokens + k_packed_tokens - 1) / k_packed_tokens;
+  const std::uint64_t group = tile_bytes(tokens, 1), chunk = static_cast<std::uint64_t>(n) * k_packed_bytes;
+  sdk::take_pieces(ticket, n * groups, [&](std::int64_t i) {
     const std::int64_t tile = i / groups, g = i % groups, first = tile * k_packed_tokens;
     const std::int64_t count = std::min(k_packed_tokens, tokens - first);
-    for (std::int64_t t = 0; t < count; ++t)
-      isa_.quantise(many_, x + ((first + t) * groups + g) * k_, 0, k_, k_, rows + static_cast<std::uint64_t>(t) * row_);
-    pack_({rows, row_, count, k_,
-           scratch + group * static_cast<std::uint64_t>(g) + static_cast<std::uint64_t>(tile) * k_packed_bytes, chunk});
-  }
+    std::byte* to = tiles + group * static_cast<std::uint64_t>(g) + static_cast<std::uint64_t>(tile) * k_packed_bytes;
+    PackArgs args = rows_of(first, count, g);
+    args.tokens = count;
+    args.k = k_;
+    args.out = to;
+    args.out_stride = chunk;
+    pack_(args);
+  });
   worker.barrier();
-  return {scratch, chunk, many_, rows + k_packed_tokens * row_, group, true, true};
+  return {tiles, chunk, many_, nullptr, group, true, true};
+}
+
+Activations Quantiser::prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
+                                      const sdk::Worker& worker, sdk::Ticket& ticket) const {
+  if (!packs(tokens)) return prepare(x, tokens * groups, tokens, scratch, worker);
+  const std::uint64_t own = k_packed_tokens * bare_row() + own_bytes(tokens * groups);
+  std::byte* rows = scratch + tile_bytes(tokens, groups) + own * worker.index();
+  Activations packed =
+      pack_all(tokens, groups, scratch, worker, ticket, [&](std::int64_t first, std::int64_t count, std::int64_t g) {
+        for (std::int64_t t = 0; t < count; ++t)
+          isa_.quantise(many_, x + ((first + t) * groups + g) * k_, 0, k_, k_,
+                        rows + static_cast<std::uint64_t>(t) * bare_row(), false);
+        return PackArgs{rows, bare_row(), 0, 0, nullptr, 0};
+      });
+  packed.scratch = rows + k_packed_tokens * bare_row();
+  return packed;
+}
+
+std::uint64_t Quantiser::taken_bytes(std::int64_t max_tokens, std::int64_t groups) const {
+  return packs(max_tokens) ? static_cast<std::uint64_t>(max_tokens * groups) * bare_row() : 0;
+}
+
+void Quantiser::take(const float* x, Range range, std::byte* rows) const {
+  for (std::int64_t at = range.begin; at < range.end;) {
+    const std::int64_t row = at / k_, begin = at % k_, n = std::min(k_ - begin, range.end - at);
+    isa_.quantise(many_, x + at, begin, n, k_, rows + static_cast<std::uint64_t>(row) * bare_row(), false);
+    at += n;
+  }
+}
+
+Activations Quantiser::pack_taken(const std::byte* rows, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
+                                  const sdk::Worker& worker, sdk::Ticket& ticket) const {
+  const std::uint64_t own = k_packed_tokens * bare_row() + own_bytes(tokens * groups);
+  const std::uint64_t token = static_cast<std::uint64_t>(groups) * bare_row();
+  Activations packed =
+      pack_all(tokens, groups, scratch, worker, ticket, [&](std::int64_t first, std::int64_t, std::int64_t g) {
+        const std::uint64_t at = static_cast<std::uint64_t>(first) * token + static_cast<std::uint64_t>(g) * bare_row();
+        return PackArgs{rows + at, token, 0, 0, nullptr, 0};
+      });
+  packed.scratch = scratch + tile_bytes(tokens, groups) + own * worker.index() + k_packed_tokens * bare_row();
+  return packed;
 }
 
 void Quantiser::pack(const Activations& rows, const std::int32_t* pick, std::int64_t count, const Activations& tiles,

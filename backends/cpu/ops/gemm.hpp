@@ -33,7 +33,14 @@ public:
     if (tokens < k_many_tokens) return each_stretch(worker, tokens, ticket, body);
     const std::int64_t workers = worker.count(), fit = n_ * tokens / (k_piece * workers);
     const Pieces pieces = squares(workers * std::clamp<std::int64_t>(fit, 1, k_pieces), n_, tokens);
-    sdk::take_pieces(ticket, pieces.count(), [&](std::int64_t i) { body(pieces.piece(i)); });
+    const std::int64_t last = std::min(workers, pieces.count()), whole = pieces.count() - last;
+    // Plain formats would prepare all tokens of a piece for each part of it.
+    const std::int64_t most = act_ == Act::none ? 1 : k_parts;
+    const std::int64_t parts = std::clamp<std::int64_t>(n_ / pieces.row_parts / Pieces::grain, 1, most);
+    sdk::take_pieces(ticket, whole + last * parts, [&](std::int64_t i) {
+      if (i < whole) return body(pieces.piece(i));
+      body(pieces.slice(pieces.piece(whole + (i - whole) % last), (i - whole) / last, parts));
+    });
   }
   bool same_acts(const Gemm& other) const {
     return act(1) == other.act(1) && act(k_few_tokens + 1) == other.act(k_few_tokens + 1) && pack() == other.pack();
@@ -80,7 +87,8 @@ private:
   static constexpr std::int64_t k_stretch = 128 * 1024; // shorter than this, in bytes, on average;
   static constexpr std::int64_t k_few_stretches = 3;    // fewer per worker are not worth it
   static constexpr std::int64_t k_pieces = 4;           // per worker, where they do not get
-  static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this
+  static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this;
+  static constexpr std::int64_t k_parts = 4;            // of the last one of each worker
   const Format* format_;
   Act act_;
   std::int64_t n_, k_;
@@ -105,7 +113,14 @@ public:
   /// many tokens are packed once for all workers.
   std::uint64_t packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const;
   Activations prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
-                             const sdk::Worker& worker) const;
+                             const sdk::Worker& worker, sdk::Ticket& ticket) const;
+  /// The same in two steps where so many tokens are packed: elements [range) of all of x, of parts that begin and end
+  /// with multiples of 256 of a row, into `rows` of `taken_bytes`, by any worker; and behind a barrier the packing.
+  bool packs(std::int64_t tokens) const { return pack_ != nullptr && tokens > k_few_tokens; }
+  std::uint64_t taken_bytes(std::int64_t max_tokens, std::int64_t groups) const;
+  void take(const float* x, Range range, std::byte* rows) const;
+  Activations pack_taken(const std::byte* rows, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
+                         const sdk::Worker& worker, sdk::Ticket& ticket) const;
 
   /// Tiles of rows that have been filled: chosen ones, from tile `first` of as many as there is memory for.
   bool packs() const { return pack_ != nullptr; }
@@ -125,7 +140,7 @@ public:
   }
   void fill(const Activations& to, std::int64_t row, Range part, const float* x) const {
     isa_.quantise(to.act, x, part.begin, part.end - part.begin, k_,
-                  const_cast<std::byte*>(to.data) + static_cast<std::uint64_t>(row) * to.stride);
+                  const_cast<std::byte*>(to.data) + static_cast<std::uint64_t>(row) * to.stride, true);
   }
 
 private:
@@ -133,6 +148,11 @@ private:
   std::uint64_t own_bytes(std::int64_t rows) const { // of a worker, for its products
     return few_ == Act::none ? isa_.gemm_scratch(rows) : isa_.many_scratch(rows);
   }
+  /// Packs all tiles of all groups: rows_of(first token, count, group) says from where.
+  template <class Rows>
+  Activations pack_all(std::int64_t tokens, std::int64_t groups, std::byte* tiles, const sdk::Worker& worker,
+                       sdk::Ticket& ticket, Rows rows_of) const;
+  std::uint64_t bare_row() const { return act_layout(many_, k_).sums16; } // bytes of a row without its sums
   const Isa& isa_;
   std::uint64_t tile_bytes(std::int64_t tokens, std::int64_t groups) const {
     const std::int64_t tiles = (tokens + k_packed_tokens - 1) / k_packed_tokens;

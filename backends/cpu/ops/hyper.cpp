@@ -8,9 +8,10 @@
 namespace seacliff::cpu {
 namespace {
 
-constexpr std::int64_t k_streams = 8; // most streams
-constexpr std::int64_t k_cell = 512;  // columns of one piece of work
-constexpr std::int64_t k_batch = 48;  // tokens whose gates a worker computes together
+constexpr std::int64_t k_streams = 8;  // most streams
+constexpr std::int64_t k_cell = 512;   // columns of one piece of work
+constexpr std::int64_t k_batch = 18;   // tokens whose gates a worker computes together,
+constexpr std::int64_t k_together = 6; // in groups of so many
 
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
@@ -257,7 +258,8 @@ public:
     }
     // Batches for a turn of all workers more than needed, taken by whoever is free.
     const std::int64_t workers = worker.count(), least = (tokens + k_batch * workers - 1) / (k_batch * workers);
-    const std::int64_t share = (workers > 1 ? least + 1 : least) * workers, batch = (tokens + share - 1) / share;
+    const std::int64_t share = (workers > 1 ? least + 1 : least) * workers, fair = (tokens + share - 1) / share;
+    const std::int64_t batch = fair > k_together ? (fair + k_together - 1) / k_together * k_together : fair;
     sdk::take_pieces(call.tickets[0], (tokens + batch - 1) / batch, [&](std::int64_t piece) {
       const std::int64_t t = piece * batch, count = std::min(batch, tokens - t);
       call.run_before({t * token_, (t + count) * token_});

@@ -16,11 +16,12 @@ public:
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return quantiser_.packed_bytes(max_rows_, 1, workers);
   }
-  std::uint32_t tickets() const override { return 1; }
+  std::uint32_t tickets() const override { return 2; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor& x = call.input(0);
     const std::int64_t tokens = x.rows(), n = gemm_.n();
-    const Activations rows = quantiser_.prepare_packed(x.f32(), tokens, 1, call.scratch.data(), worker);
+    const Activations rows =
+        quantiser_.prepare_packed(x.f32(), tokens, 1, call.scratch.data(), worker, call.tickets[1]);
     gemm_.each_part(worker, tokens, call.tickets[0],
                     [&](const Block2& part) { gemm_.multiply(call.input(1), 0, rows, part, call.output(0).f32(), n); });
   }
@@ -34,19 +35,30 @@ private:
 /// Block-diagonal product: x is seen as `groups` rows of k per token.
 class Grouped {
 public:
+  static constexpr std::uint32_t k_tickets = 2;
   Grouped(const Isa& isa, const ValueView& weight, std::int64_t groups, bool quantised)
       : gemm_(isa, weight, quantised), quantiser_(isa, gemm_), groups_(groups) {}
   std::int64_t outputs() const { return gemm_.n(); } // of all groups
   std::uint64_t scratch_bytes(std::int64_t max_tokens, std::uint32_t workers) const {
     return quantiser_.packed_bytes(max_tokens, groups_, workers);
   }
+  /// Elements of x that can be taken early: into `taken` of so many bytes.
+  std::int64_t grain() const { return gemm_.k() % k_take == 0 && gemm_.pack() != nullptr ? k_take : 0; }
+  std::uint64_t taken_bytes(std::int64_t max_tokens) const { return quantiser_.taken_bytes(max_tokens, groups_); }
+  void take(const float* x, std::int64_t tokens, Range range, std::byte* taken) const {
+    if (quantiser_.packs(tokens)) quantiser_.take(x, range, taken);
+  }
+  /// `taken`: nullptr, or what has been made of all of x.
   void run(const float* x, std::int64_t tokens, const Tensor& w, float* out, std::byte* scratch, const Worker& worker,
-           sdk::Ticket& ticket) const {
-    const Activations all = quantiser_.prepare_packed(x, tokens, groups_, scratch, worker);
-    gemm_.each_part(worker, tokens, ticket, [&](const Block2& part) { multiply(all, part, w, out); });
+           sdk::Ticket* tickets, const std::byte* taken = nullptr) const {
+    const Activations all = taken != nullptr && quantiser_.packs(tokens)
+                                ? quantiser_.pack_taken(taken, tokens, groups_, scratch, worker, tickets[1])
+                                : quantiser_.prepare_packed(x, tokens, groups_, scratch, worker, tickets[1]);
+    gemm_.each_part(worker, tokens, tickets[0], [&](const Block2& part) { multiply(all, part, w, out); });
   }
 
 private:
+  static constexpr std::int64_t k_take = 256; // blocks of a scale
   void multiply(const Activations& all, const Block2& mine, const Tensor& w, float* out) const {
     const std::int64_t per_group = gemm_.n() / groups_;
     for (std::int64_t row = mine.rows.begin; row < mine.rows.end;) {
@@ -72,10 +84,10 @@ public:
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return grouped_.scratch_bytes(max_tokens_, workers);
   }
-  std::uint32_t tickets() const override { return 1; }
+  std::uint32_t tickets() const override { return Grouped::k_tickets; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     grouped_.run(call.input(0).f32(), call.input(0).dim(0), call.input(1), call.output(0).f32(), call.scratch.data(),
-                 worker, call.tickets[0]);
+                 worker, call.tickets);
   }
 
 private:
@@ -91,20 +103,28 @@ public:
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return parts(nullptr, max_tokens_, workers).bytes;
   }
-  std::uint32_t tickets() const override { return 2; }
+  std::uint32_t tickets() const override { return Grouped::k_tickets + 2; }
+  std::int64_t takes_early() const override { return low_.grain(); }
+  void take(const KernelCall& call, Range range) const noexcept override {
+    const Tensor& x = call.input(0);
+    low_.take(x.f32(), x.dim(0), range, parts(call.scratch.data(), max_tokens_, 1).taken);
+  }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0);
+    sdk::Ticket* of_up = call.tickets + Grouped::k_tickets;
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
-    low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker, call.tickets[0]);
+    low_.run(call.input(0).f32(), tokens, call.input(1), p.low, p.x, worker, call.tickets,
+             call.taken ? p.taken : nullptr);
     worker.barrier();
-    const Activations rows = quantiser_.prepare_packed(p.low, tokens, 1, p.low_codes, worker);
-    up_.each_part(worker, tokens, call.tickets[1], [&](const Block2& part) {
+    const Activations rows = quantiser_.prepare_packed(p.low, tokens, 1, p.low_codes, worker, of_up[1]);
+    up_.each_part(worker, tokens, of_up[0], [&](const Block2& part) {
       up_.multiply(call.input(2), 0, rows, part, call.output(0).f32(), up_.n());
     });
   }
 
 private:
   struct Parts {
+    std::byte* taken; // first: it does not lie where the number of workers says
     float* low;
     std::byte *x, *low_codes;
     std::uint64_t bytes;
@@ -112,6 +132,7 @@ private:
   Parts parts(std::byte* base, std::int64_t tokens, std::uint32_t workers) const {
     Carve carve(base);
     Parts p{};
+    p.taken = carve.take<std::byte>(low_.taken_bytes(tokens));
     p.low = carve.take<float>(static_cast<std::uint64_t>(tokens * low_.outputs()));
     p.x = carve.take<std::byte>(low_.scratch_bytes(tokens, workers));
     p.low_codes = carve.take<std::byte>(quantiser_.packed_bytes(tokens, 1, workers));
@@ -162,13 +183,14 @@ public:
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
     return parts(nullptr, max_tokens_, workers).bytes;
   }
-  std::uint32_t tickets() const override { return 2; }
+  std::uint32_t tickets() const override { return 5; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0), f = gate_.n();
     const Parts p = parts(call.scratch.data(), max_tokens_, worker.count());
     const float* x = call.input(0).f32();
-    const Activations xg = x_gate_.prepare_packed(x, tokens, 1, p.x_gate, worker);
-    const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare_packed(x, tokens, 1, p.x_up, worker);
+    const Activations xg = x_gate_.prepare_packed(x, tokens, 1, p.x_gate, worker, call.tickets[2]);
+    const Activations xu =
+        gate_.same_acts(up_) ? xg : x_up_.prepare_packed(x, tokens, 1, p.x_up, worker, call.tickets[3]);
     gate_.each_part(worker, tokens, call.tickets[0], [&](const Block2& part) {
       const std::byte* next = part.next >= 0 ? call.input(1).row(part.next) : nullptr;
       gate_.multiply(call.input(1), 0, xg, part, p.gate, f, false, call.input(2).row(part.rows.begin));
@@ -179,7 +201,7 @@ public:
       }
     });
     worker.barrier();
-    const Activations mid = x_down_.prepare_packed(p.gate, tokens, 1, p.mid, worker);
+    const Activations mid = x_down_.prepare_packed(p.gate, tokens, 1, p.mid, worker, call.tickets[4]);
     down_.each_part(worker, tokens, call.tickets[1], [&](const Block2& part) {
       down_.multiply(call.input(3), 0, mid, part, call.output(0).f32(), down_.n());
     });

@@ -1,7 +1,5 @@
 #include "rotary.hpp"
 
-#include <seacliff/sdk/numeric.hpp>
-
 #include <cmath>
 #include <numbers>
 
@@ -57,8 +55,8 @@ RoundTrip::RoundTrip(const Isa& isa, const sdk::NodeView& node, Kind kind)
       half_(node.attr_int("f16") != 0), rot_(node.attr_int("rot")) {}
 
 void RoundTrip::apply(float* row, std::int64_t n) const {
-  if (kind_ == Kind::kv && eight_) numeric::kv8_round_trip({row, static_cast<std::size_t>(n - rot_)});
-  if (kind_ == Kind::index && four_) numeric::idx4_round_trip({row, static_cast<std::size_t>(n)});
+  if (kind_ == Kind::kv && eight_) isa_.round_kv8(row, n - rot_);
+  if (kind_ == Kind::index && four_) isa_.round_idx4(row, n);
   if (!half_) return;
   constexpr std::int64_t piece = 256;
   std::byte bits[2 * piece];

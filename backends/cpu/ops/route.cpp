@@ -7,8 +7,9 @@ namespace {
 
 constexpr std::int64_t k_most = 64; // experts per token
 
-/// Indices of the k largest x + bias, descending, ties to the lower index. Always k valid and different indices.
-void pick_largest(const float* x, const float* bias, std::int64_t n, std::int64_t k, std::int32_t* out) {
+/// Indices of the k largest x + bias, descending, ties to the lower index. Always k valid and different indices, also
+/// where some x are NaN.
+void pick_one_by_one(const float* x, const float* bias, std::int64_t n, std::int64_t k, std::int32_t* out) {
   for (std::int64_t j = 0; j < k; ++j) {
     std::int32_t best = -1;
     float high = 0;
@@ -20,6 +21,24 @@ void pick_largest(const float* x, const float* bias, std::int64_t n, std::int64_
       high = v;
     }
     out[j] = best;
+  }
+}
+
+/// The same, in one pass over numbers.
+void pick_largest(const float* x, const float* bias, std::int64_t n, std::int64_t k, std::int32_t* out) {
+  float top[k_most];
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float v = bias != nullptr ? x[i] + bias[i] : x[i];
+    if (v != v) return pick_one_by_one(x, bias, n, k, out);
+    if (count == k && (k == 0 || !(v > top[k - 1]))) continue;
+    std::int64_t j = count < k ? count++ : k - 1;
+    for (; j > 0 && v > top[j - 1]; --j) {
+      top[j] = top[j - 1];
+      out[j] = out[j - 1];
+    }
+    top[j] = v;
+    out[j] = static_cast<std::int32_t>(i);
   }
 }
 

@@ -50,6 +50,11 @@ struct Pieces {
   Block2 piece(std::int64_t i) const {
     return {part_of(n, grain, i % row_parts, row_parts), part_of(tokens, grain, i / row_parts, token_parts)};
   }
+  /// Part `i` of `parts` of a piece, by rows; may be empty.
+  static Block2 slice(const Block2& piece, std::int64_t i, std::int64_t parts) {
+    const Range rows = part_of(piece.rows.end - piece.rows.begin, grain, i, parts);
+    return {{piece.rows.begin + rows.begin, piece.rows.begin + rows.end}, piece.tokens};
+  }
 };
 
 /// As near to squares as `most` pieces allow. What a row or a token costs beside the product itself, in elements of it,

@@ -56,6 +56,51 @@ std::vector<float> attention(const Isa& isa, std::int64_t count) {
   return o;
 }
 
+/// What tokens together see of a window of f32 rows and of f16 ones behind it, as `attend` of several tokens and as
+/// that of each alone has it; results lie over the queries. Returns the largest difference as a part of the largest
+/// value.
+double together_against_alone(std::int64_t tokens, std::int64_t window, std::int64_t kept) {
+  constexpr std::int64_t heads = 32, dim = 64;
+  ops::CaseBuilder b("attention_mixed", fmt::format("{} tokens of {} and {} rows", tokens, window, kept), 1);
+  b.activations({ops::n(tokens), ops::n(heads), ops::n(dim)}, 1.5)
+      .activations({ops::n(heads)})
+      .activations({ops::n(window + tokens - 1), ops::n(dim)}, 1.0, true);
+  b.state(DType::f16, {ops::n(1), ops::n(kept), ops::n(dim)}, 1.0, [](std::int64_t, std::int64_t) { return true; });
+  const ops::Case made = b.build();
+  const std::byte *near = made.inputs[2].data.data(), *far = made.inputs[3].data.data();
+  const float* sinks = made.inputs[1].as<float>().data();
+  const auto queries = made.inputs[0].as<float>();
+  std::vector<float> got(queries.begin(), queries.end()), want(got.size());
+  std::vector<std::int32_t> calls;
+  const auto note = [](const void* context, std::int64_t t) {
+    static_cast<std::vector<std::int32_t>*>(const_cast<void*>(context))->push_back(static_cast<std::int32_t>(t));
+  };
+  std::vector<std::byte> memory(amx_model::isa.attend_scratch(heads, dim) + scalar::isa.attend_scratch(heads, dim) +
+                                64);
+  void* at = memory.data();
+  std::size_t room = memory.size();
+  auto* scratch = static_cast<std::byte*>(std::align(64, memory.size() - 64, at, room));
+  std::vector<Seen> seen;
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const std::int64_t visible = kept - tokens + t + 1;
+    seen.push_back({{t, window + tokens - 1}, {t + window, window + tokens - 1 + visible}});
+    const Segment alone[] = {{near + t * dim * 4, dim * 4, window, nullptr, false},
+                             {far, dim * 2, visible, nullptr, true}};
+    scalar::isa.attend({queries.data() + t * heads * dim, sinks, want.data() + t * heads * dim, heads, dim, 0.3f, alone,
+                        2, scratch, true});
+  }
+  const Segment all[] = {{near, dim * 4, window + tokens - 1, nullptr, false}, {far, dim * 2, kept, nullptr, true}};
+  amx_model::isa.attend({got.data(), sinks, got.data(), heads, dim, 0.3f, all, 2, scratch, true, tokens, seen.data(),
+                         note, note, &calls});
+  double largest = 0, off = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    largest = std::max(largest, std::abs(double{want[i]}));
+    off = std::max(off, std::abs(double{got[i]} - double{want[i]}));
+  }
+  EXPECT_EQ(calls.size(), static_cast<std::size_t>(2 * tokens)) << "each token's queries and results are told of once";
+  return off / largest;
+}
+
 TEST(AmxModel, StandsForOpsOfTheCatalogue) {
   for (const sdk::KernelEntry& kernel : k_modelled) EXPECT_NE(ops::find_schema(kernel.op), nullptr) << kernel.op;
 }
@@ -70,6 +115,15 @@ TEST(AmxModelAttention, IsAsExactAsFloatSums) {
   }
   for (const float v : attention(amx_model::isa, 0)) EXPECT_EQ(v, 0.0f);
   for (const float v : attention(scalar::isa, 0)) EXPECT_EQ(v, 0.0f);
+}
+
+TEST(AmxModelAttention, OfTokensTogetherIsThatOfEach) {
+  const std::int64_t most = amx_model::isa.attend_together(32, 64, true);
+  EXPECT_GT(most, 1);
+  EXPECT_EQ(scalar::isa.attend_together(32, 64, true), 1);
+  for (const std::int64_t tokens : {std::int64_t{2}, most})
+    for (const std::int64_t kept : {8, 40, 530, 700, 1500}) // one chunk, and several
+      EXPECT_LT(together_against_alone(tokens, 128, kept), 1e-4) << tokens << " tokens, " << kept << " rows";
 }
 
 } // namespace

@@ -115,7 +115,7 @@ Problem make_problem(DType dtype, Act act, const Shape& shape, std::int64_t toke
   for (std::int64_t t = 0; t < tokens; ++t) {
     std::vector<float> row(static_cast<std::size_t>(p.k));
     for (float& v : row) v = codes == Codes::ordinary ? normal(random) : random() % 2 != 0 ? 1.0f : -1.0f;
-    plain.quantise(act, row.data(), 0, p.k, p.k, p.x.data() + p.x_stride * static_cast<std::uint64_t>(t));
+    plain.quantise(act, row.data(), 0, p.k, p.k, p.x.data() + p.x_stride * static_cast<std::uint64_t>(t), true);
   }
   return p;
 }

@@ -142,6 +142,32 @@ TEST_P(ToyTest, RowsAreMadeAndTakenWhereTheyAreNeeded) {
   }
 }
 
+TEST_P(ToyTest, ReadersTakeWhatIsHandedOn) {
+  constexpr std::int64_t n = 1000;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {n}), state = builder_.value(SCF_ROLE_STATE, {n});
+  const auto out = builder_.value(SCF_ROLE_OUTPUT, {n}), last = builder_.value(SCF_ROLE_OUTPUT, {n});
+  std::vector<std::uint32_t> v;
+  for (int i = 0; i < 5; ++i) v.push_back(builder_.value(SCF_ROLE_TEMP, {n}));
+  builder_.node("pieces", {in}, {v[0]}, {{"grain", 20}});
+  builder_.node("part", {v[0]}, {v[1]}, {{"factor", 3}}); // joins the pieces: what it makes is taken
+  builder_.node("scale", {in}, {v[2]}, {{"factor", 100}});
+  builder_.node("accumulate", {v[2], state}, {state}); // has scratch, while the taken rows wait in theirs
+  builder_.node("taker", {v[1]}, {v[3]});
+  builder_.node("pieces", {v[3]}, {v[4]}, {{"grain", 15}}); // no multiple of ten
+  builder_.node("taker", {v[4]}, {last});
+  builder_.node("add", {v[1], v[3]}, {out}); // others still find the rows themselves
+  const auto program = compile();
+  bench_.give(in, n, 4);
+  bench_.give(state, n);
+  const float *result = bench_.give(out, n), *untaken = bench_.give(last, n);
+  const Exec exec = bench_.instantiate(program, {state});
+  for (int step = 0; step < 2; ++step) {
+    bench_.step(exec, {}, {in, out, last});
+    EXPECT_THAT(std::vector<float>(result, result + n), Each(15.0f + 2 * 15 + 1000));
+    EXPECT_THAT(std::vector<float>(untaken, untaken + n), Each(2 * (2.0f * 15 + 1000 + 1)));
+  }
+}
+
 TEST_P(ToyTest, RowsThatOthersWantAreMadeForAll) {
   constexpr std::int64_t n = 1000;
   const auto in = builder_.value(SCF_ROLE_INPUT, {n}), out = builder_.value(SCF_ROLE_OUTPUT, {n});

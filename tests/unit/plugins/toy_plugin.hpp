@@ -61,6 +61,24 @@ struct ToyPieces final : sdk::Kernel {
   std::int64_t grain;
 };
 
+/// y = 2 x, and 1000 where x has been taken early, into scratch
+struct ToyTaker final : sdk::Kernel {
+  explicit ToyTaker(std::int64_t elems) : n(elems) {}
+  std::uint64_t scratch_bytes(std::uint32_t) const override { return static_cast<std::uint64_t>(n) * sizeof(float); }
+  std::int64_t takes_early() const override { return 10; }
+  void take(const sdk::KernelCall& call, sdk::Range range) const noexcept override {
+    auto* taken = reinterpret_cast<float*>(call.scratch.data());
+    for (std::int64_t i = range.begin; i < range.end; ++i) taken[i] = 2 * call.input(0).f32()[i] + 1000;
+  }
+  void run(const sdk::KernelCall& call, const sdk::Worker& worker) const noexcept override {
+    const auto* taken = reinterpret_cast<const float*>(call.scratch.data());
+    const sdk::Range part = worker.share(call.output(0).elems());
+    for (std::int64_t i = part.begin; i < part.end; ++i)
+      call.output(0).f32()[i] = call.taken ? taken[i] : 2 * call.input(0).f32()[i];
+  }
+  std::int64_t n;
+};
+
 /// state[D] += sum over rows of x[T,D]; partial sums per worker in scratch, a barrier in between
 struct ToyAccumulate final : sdk::Kernel {
   explicit ToyAccumulate(std::int64_t columns) : cols(columns) {}
@@ -102,6 +120,10 @@ inline constexpr sdk::KernelEntry k_toy_kernels[] = {
     {"pieces", claim_f32,
      [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
        return std::make_unique<ToyPieces>(n.attr_int("grain", 20));
+     }},
+    {"taker", claim_f32,
+     [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
+       return std::make_unique<ToyTaker>(n.in(0).rows() * n.in(0).cols());
      }},
     {"accumulate", claim_f32,
      [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
