@@ -45,8 +45,9 @@ template <class Fmt> SCF_INLINE std::uint64_t bytes_of(std::int64_t elems) {
 }
 
 /// The panels of rows [row, until) in the order in which products take them: all rows of a chunk of k before the next
-/// one, or all of k of 32 rows. While products are made with one the next is unpacked, if the tile unit makes them, and
-/// the one after that is brought near.
+/// one, or all of k of 32 rows. In the latter case, where tokens are few and unpacking takes half as long as the
+/// products, the next is unpacked while products are made with one, if the tile unit makes them. What comes behind is
+/// brought near.
 template <class Fmt> class PanelLine {
 public:
   /// `after`: weights that are read next, of as many rows, or nullptr.
@@ -54,22 +55,22 @@ public:
             const std::byte* after)
       : a_(a), panels_(scratch.panels), row_(row), until_(until), after_(after),
         stacks_((until - row + k_panel_rows - 1) / k_panel_rows), chunks_((a.k + k_chunk - 1) / k_chunk),
-        rows_first_(rows_first) {}
+        rows_first_(rows_first), beside_(Micro::unpacks_beside && rows_first) {}
 
   /// The next one, ready. What it was made from is near from the call before.
   const Panel& take() {
-    if (at_ == 0 || !Micro::unpacks_beside) {
+    if (at_ == 0 || !beside_) {
       begin_fill();
       fill_.all();
     }
     const Panel& panel = buffer(at_++);
-    if (Micro::unpacks_beside && at_ < count()) begin_fill();
+    if (beside_ && at_ < count()) begin_fill();
     return panel;
   }
   /// What to do while products are made with what was taken.
   Beside beside() {
     Beside work;
-    if (Micro::unpacks_beside && at_ < count()) {
+    if (beside_ && at_ < count()) {
       work.unpack = [](void* line, int row) { static_cast<PanelLine*>(line)->fill_.unpack(row); };
       work.panel = this;
     }
@@ -79,26 +80,23 @@ public:
 
 private:
   std::int64_t count() const { return stacks_ * chunks_; }
-  Panel& buffer(std::int64_t i) const { return panels_[Micro::unpacks_beside ? i % 2 : 0]; }
+  Panel& buffer(std::int64_t i) const { return panels_[beside_ ? i % 2 : 0]; }
   std::int64_t row_of(std::int64_t i) const { return row_ + k_panel_rows * (rows_first_ ? i / chunks_ : i % stacks_); }
   std::int64_t begin_of(std::int64_t i) const { return k_chunk * (rows_first_ ? i % chunks_ : i / stacks_); }
   std::int64_t elems_of(std::int64_t i) const { return lesser<std::int64_t>(k_chunk, a_.k - begin_of(i)); }
-  void begin_fill() {
-    fill_.begin(buffer(at_), a_, row_of(at_), begin_of(at_), static_cast<int>(elems_of(at_)), Micro::biased);
-  }
+  void begin_fill() { fill_.begin(buffer(at_), a_, row_of(at_), begin_of(at_), static_cast<int>(elems_of(at_))); }
 
-  /// The chunk of the panel that is unpacked next but one.
+  /// What the next panel is made from.
   void fetch_chunk(Beside& work) const {
-    const std::int64_t i = at_ + (Micro::unpacks_beside ? 1 : 0);
-    if (i >= count()) return;
-    work.near = a_.w + static_cast<std::uint64_t>(row_of(i)) * a_.w_stride + bytes_of<Fmt>(begin_of(i));
+    if (at_ == count()) return;
+    work.near = a_.w + static_cast<std::uint64_t>(row_of(at_)) * a_.w_stride + bytes_of<Fmt>(begin_of(at_));
     work.stride = a_.w_stride;
     work.step = 64;
-    work.columns = lines_of(bytes_of<Fmt>(elems_of(i)));
+    work.columns = lines_of(bytes_of<Fmt>(elems_of(at_)));
   }
   /// A part of the next 32 rows, from one end to the other: as large as the chunk is of k.
   void fetch_rows(Beside& work) const {
-    const std::int64_t i = at_ - (Micro::unpacks_beside ? 0 : 1), stack = i / chunks_ + 1;
+    const std::int64_t i = at_ - (beside_ ? 0 : 1), stack = i / chunks_ + 1;
     const std::byte* rows =
         stack < stacks_ ? a_.w + static_cast<std::uint64_t>(row_of(stack * chunks_)) * a_.w_stride : after_;
     if (rows == nullptr) return;
@@ -117,9 +115,9 @@ private:
   std::int64_t row_, until_;
   const std::byte* after_;
   std::int64_t stacks_, chunks_;
-  bool rows_first_;
+  bool rows_first_, beside_;
   std::int64_t at_ = 0; // of the panel that comes next
-  PanelFill<Fmt> fill_;
+  PanelFill<Fmt, Micro::biased> fill_;
 };
 
 /// Rows [row, until) for the tokens [token, end).

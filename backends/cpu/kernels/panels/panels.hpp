@@ -215,57 +215,81 @@ template <class Fmt> struct OwnFill {
 
 /// Unpacks n elements from `begin` of 32 rows from `row`, row by row; rows from a.rows on are the last one again, and
 /// not written later.
-template <class Fmt> class PanelFill {
+template <class Fmt, bool BIASED> class PanelFill {
 public:
-  void begin(Panel& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n, bool biased) {
-    panel_ = &panel;
-    a_ = &a;
-    row_ = row;
-    begin_ = begin;
-    n_ = n;
-    flip_ = biased ? 0x80808080u : 0u;
-    own_ = OwnFill<Fmt>::exists && n % 256 == 0;
+  void begin(Panel& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n) {
+    source_ = {&panel,
+               a.w + static_cast<std::uint64_t>(begin / k_elems) * sizeof(Block),
+               a.w_stride,
+               row,
+               a.rows - 1,
+               n,
+               OwnFill<Fmt>::exists && n % 256 == 0};
   }
-  void all() {
-    for (int r = 0; r < k_panel_rows; ++r) unpack(r);
+  void all() const {
+    const Source from = source_; // in registers: what is written might change anything else
+    for (int r = 0; r < k_panel_rows; r += k_rows_together) {
+      Rows rows;
+      from.prepare(r, rows);
+      if (from.own) {
+        for (int i = 0; i < k_rows_together; ++i) from.unpack_own(r + i, rows.block[i], rows.prepared[i]);
+      } else {
+        for (int i = 0; i < k_rows_together; ++i) from.unpack_any(r + i, rows.block[i]);
+      }
+    }
   }
   /// Rows come in order.
-  [[gnu::always_inline]] void unpack(int r) {
+  void unpack(int r) {
     const int i = r % k_rows_together;
-    if (i == 0) begin_rows(r);
-    fetch(i);
-    if (own_) return OwnFill<Fmt>::row(*panel_, r, block_[i], n_, prepared_[i], flip_);
-    for (int u = 0; u < (n_ + 255) / 256; ++u)
-      panel_->scale[u][r] =
-          fill_unit<Fmt>(block_[i] + u * (256 / k_elems), lesser(256, n_ - 256 * u), panel_->codes[4 * u][r], flip_);
+    if (i == 0) source_.prepare(r, rows_);
+    source_.own ? source_.unpack_own(r, rows_.block[i], rows_.prepared[i]) : source_.unpack_any(r, rows_.block[i]);
   }
 
 private:
   using Block = typename Fmt::Block;
   static constexpr int k_elems = 32 * Fmt::Out::vectors;
+  static constexpr std::uint32_t flip = BIASED ? 0x80808080u : 0u;
 
-  [[gnu::always_inline]] void begin_rows(int r) {
-    for (int i = 0; i < k_rows_together; ++i) {
-      const std::uint64_t at = static_cast<std::uint64_t>(lesser(row_ + r + i, a_->rows - 1)) * a_->w_stride;
-      block_[i] = reinterpret_cast<const Block*>(a_->w + at) + begin_ / k_elems;
+  /// As many as are prepared together.
+  struct Rows {
+    const Block* block[k_rows_together];
+    typename OwnFill<Fmt>::Prepared prepared[k_rows_together];
+  };
+  struct Source {
+    Panel* panel;
+    const std::byte* w; // `begin` of row 0
+    std::uint64_t stride;
+    std::int64_t row, last;
+    int n;
+    bool own;
+
+    [[gnu::always_inline]] void unpack_own(int r, const Block* block,
+                                           const typename OwnFill<Fmt>::Prepared& prepared) const {
+      fetch(block);
+      OwnFill<Fmt>::row(*panel, r, block, n, prepared, flip);
     }
-    if (own_) OwnFill<Fmt>::prepare(*panel_, r, block_, n_, prepared_);
-  }
-  /// A chunk of a row is too short for the hardware to run ahead into the next row.
-  [[gnu::always_inline]] void fetch(int i) const {
-    const auto* ahead = reinterpret_cast<const char*>(block_[i]) + k_rows_together * a_->w_stride;
-    for (std::size_t b = 0; b < static_cast<std::size_t>(n_ / k_elems) * sizeof(Block); b += 64)
-      __builtin_prefetch(ahead + b);
-  }
+    [[gnu::always_inline]] void unpack_any(int r, const Block* block) const {
+      fetch(block);
+      for (int u = 0; u < (n + 255) / 256; ++u)
+        panel->scale[u][r] =
+            fill_unit<Fmt>(block + u * (256 / k_elems), lesser(256, n - 256 * u), panel->codes[4 * u][r], flip);
+    }
+    /// A chunk of a row is too short for the hardware to run ahead into the next row.
+    [[gnu::always_inline]] void fetch(const Block* block) const {
+      const auto* ahead = reinterpret_cast<const char*>(block) + k_rows_together * stride;
+      for (std::size_t b = 0; b < static_cast<std::size_t>(n / k_elems) * sizeof(Block); b += 64)
+        __builtin_prefetch(ahead + b);
+    }
+    [[gnu::always_inline]] void prepare(int r, Rows& rows) const {
+      for (int i = 0; i < k_rows_together; ++i)
+        rows.block[i] =
+            reinterpret_cast<const Block*>(w + static_cast<std::uint64_t>(lesser(row + r + i, last)) * stride);
+      if (own) OwnFill<Fmt>::prepare(*panel, r, rows.block, n, rows.prepared);
+    }
+  };
 
-  Panel* panel_ = nullptr;
-  const GemmArgs* a_ = nullptr;
-  std::int64_t row_ = 0, begin_ = 0;
-  int n_ = 0;
-  std::uint32_t flip_ = 0;
-  bool own_ = false;
-  const Block* block_[k_rows_together];
-  typename OwnFill<Fmt>::Prepared prepared_[k_rows_together];
+  Source source_{};
+  Rows rows_;
 };
 
 // ---- activations ----------------------------------------------------------------------------------------------------
