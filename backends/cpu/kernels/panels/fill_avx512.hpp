@@ -206,17 +206,21 @@ template <> struct OwnFill<FormatQ4_K> {
     put_scales(panel, r, units.scale, count);
     const auto two_blocks = [&](int i, F inverse) {
       const Z factors = words(s[i] * inverse), offsets = words(fma(zero() - m[i], inverse, set1(128)));
-      for (int u = 2 * i; u < lesser(count, 2 * i + 2); ++u)
+#pragma GCC unroll 2
+      for (int j = 0; j < 2; ++j) {
+        const int u = 2 * i + j;
+        if (u == count) return;
 #pragma GCC unroll 2
         for (int half = 0; half < 2; ++half) { // low nibbles are of sub-blocks 4h and 4h+2, high ones of the next
-          const int sub = 8 * (u % 2) + 4 * half;
+          const Z levels = flipped(tables(factors, offsets, 8 * j + 4 * half), flip);
+          const Z of_low = _mm512_shuffle_i64x2(levels, levels, 0xa0),
+                  of_high = _mm512_shuffle_i64x2(levels, levels, 0xf5);
           const Z q = load_z(block[u].q + 64 * half), low = _mm512_set1_epi8(15);
-          const Z a = _mm512_shuffle_epi8(tables(factors, offsets, sub), _mm512_and_si512(q, low));
-          const Z b =
-              _mm512_shuffle_epi8(tables(factors, offsets, sub + 1), _mm512_and_si512(_mm512_srli_epi16(q, 4), low));
-          _mm512_store_si512(panel.codes[4 * u + 2 * half][r], flipped(a, flip));
-          _mm512_store_si512(panel.codes[4 * u + 2 * half + 1][r], flipped(b, flip));
+          auto* codes = panel.codes + 4 * u + 2 * half;
+          _mm512_store_si512(codes[0][r], _mm512_shuffle_epi8(of_low, _mm512_and_si512(q, low)));
+          _mm512_store_si512(codes[1][r], _mm512_shuffle_epi8(of_high, _mm512_and_si512(_mm512_srli_epi16(q, 4), low)));
         }
+      }
     };
     two_blocks(0, _mm512_shuffle_f32x4(units.inverse, units.inverse, 0x50));
     if (count > 2) two_blocks(1, _mm512_shuffle_f32x4(units.inverse, units.inverse, 0xfa));
@@ -228,10 +232,12 @@ private:
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
   }
   SCF_INLINE Z words(F v) { return _mm512_castsi256_si512(_mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v))); }
-  /// What codes 0 to 15 of a sub-block (lower half) and of the next but one become: (code * factor + offset) / 256.
+  /// What codes 0 to 15 of sub-block `sub` and of the three behind become, in a lane each: (code * factor + offset) /
+  /// 256.
   SCF_INLINE Z tables(Z factors, Z offsets, int sub) {
-    const Z next = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(2), 1);
-    const Z which = _mm512_add_epi16(next, _mm512_set1_epi16(static_cast<short>(sub)));
+    const Z lanes = _mm512_setr_epi64(0, 0, 0x0001000100010001, 0x0001000100010001, 0x0002000200020002,
+                                      0x0002000200020002, 0x0003000300030003, 0x0003000300030003);
+    const Z which = _mm512_add_epi16(lanes, _mm512_set1_epi16(static_cast<short>(sub)));
     const Z factor = _mm512_permutexvar_epi16(which, factors), offset = _mm512_permutexvar_epi16(which, offsets);
     const Z even_codes = _mm512_broadcast_i32x4(_mm_setr_epi16(0, 2, 4, 6, 8, 10, 12, 14));
     const Z low = _mm512_add_epi16(_mm512_mullo_epi16(factor, even_codes), offset);

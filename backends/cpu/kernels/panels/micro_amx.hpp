@@ -1,7 +1,7 @@
 // 32 rows x 32 or 16 tokens with tile registers: weights are the A operand, activations the B operand. The integer sums
-// of 256 elements go through memory to the vector unit. It scales and adds them between the next products, in the same
-// stream of instructions: left to themselves the two would take turns, for a tile fills the processor's window. What
-// fills it first are loads, 16 for each tile: two by two tiles need one for each product.
+// of 256 elements go through memory to the vector unit. It scales and adds them between the next products, and unpacks
+// the next panel, in the same stream of instructions: left to themselves the two would take turns, for a tile fills the
+// processor's window. What fills it first are loads, 16 for each tile: two by two tiles need one for each product.
 #pragma once
 
 #include "kernels/panels/panels.hpp"
@@ -9,7 +9,7 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 struct Micro {
-  static constexpr bool biased = false;
+  static constexpr bool biased = false, unpacks_beside = true;
 
   SCF_INLINE void begin() {
     TileShapes all;
@@ -25,109 +25,154 @@ struct Micro {
   /// sums[t] += panel x tiles[t], of `units` blocks of 256; `first`: sums begin with this. Block by block, so that the
   /// weights stay in the first-level cache while all tiles meet them.
   static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first,
-                       Ahead ahead) {
-    alignas(64) std::int32_t buffers[2][4][256];
-    Scaling before{};
-    int flip = 0;
-    const std::int64_t lines = ahead.each(8 * units * count); // in each of the pauses
+                       const Beside& beside) {
+    alignas(64) std::int32_t integers[k_integers];
+    const int steps = units * ((count + 1) / 2);
+    Block before{};
+    int step = 0;
     for (int u = 0; u < units; ++u)
-      for (int t = 0; t < count; t += 2) {
+      for (int t = 0; t < count; t += 2, ++step) {
         const int width = lesser(2, count - t);
-        const Operands now{panel.codes + 4 * u, {tiles[t].codes + 64 * u, tiles[t + width - 1].codes + 64 * u}};
-        width == 2 ? dot_after<2>(now, buffers[flip], before, ahead, lines)
-                   : dot_after<1>(now, buffers[flip], before, ahead, lines);
-        before = {buffers[flip], panel.scale[u], {tiles[t].scale[u], tiles[t + width - 1].scale[u]},
-                  sums + t,      width,          first && u == 0};
-        flip ^= 1;
+        const TokenTile &a = tiles[t], &b = tiles[t + width - 1];
+        const Block now{panel.codes[4 * u][0], {a.codes[64 * u][0], b.codes[64 * u][0]},
+                        panel.scale[u],        {a.scale[u], b.scale[u]},
+                        sums[t].sum[0],        width,
+                        first && u == 0};
+        const Share share = share_of(beside, step, steps);
+        width == 2 ? after<2>(now, before, integers, share) : after<1>(now, before, integers, share);
+        before = now;
       }
-    with_width(before, [&](auto width, auto begins) {
-      for (int row = 0; row < k_panel_rows; row += 4) scale<width.n, begins.n != 0, 4>(before, row);
-    });
+    after<0>({}, before, integers, {});
   }
 
 private:
-  /// 256 elements of k: weights of 32 rows, activations of one tile or two.
-  struct Operands {
-    const std::uint8_t (*weights)[k_panel_rows][64];
-    const std::int8_t (*tokens[2])[k_tile][4];
-  };
-  /// Integer sums of 256 elements that are still to be scaled and added.
-  struct Scaling {
-    const std::int32_t (*integers)[256]; // of 16 rows each, then of the second tile
+  static constexpr int k_integers =
+      4 * 256; // of 16 rows and 16 tokens each: upper and lower rows, then the second tile
+  static constexpr int k_tile_integers = 2 * 256, k_tile_sums = k_panel_rows * k_tile;
+  static constexpr int k_pieces = 4; // of a block, 64 elements each
+
+  /// 256 elements of k: weights of 32 rows, activations of one tile or two, and where the products go.
+  struct Block {
+    const std::uint8_t* weights;
+    const std::int8_t* tokens[2];
     const float *of_rows, *of_tokens[2];
-    TileSums* sums; // nullptr: nothing
-    int width;      // tiles
+    float* sums;
+    int width; // tiles; 0: none
     bool first;
   };
-  template <int N> struct Number { static constexpr int n = N; };
-
-  template <class Body> SCF_INLINE void with_width(const Scaling& s, Body body) {
-    if (s.width == 2) return s.first ? body(Number<2>{}, Number<1>{}) : body(Number<2>{}, Number<0>{});
-    s.first ? body(Number<1>{}, Number<1>{}) : body(Number<1>{}, Number<0>{});
+  /// Of what is done beside, with one block.
+  struct Share {
+    void (*unpack)(void*, int) = nullptr;
+    void* panel = nullptr;
+    int row = 0, rows = 0;
+    const std::byte* near = nullptr; // a column of lines
+    std::int64_t stride = 0;
+    bool any() const { return rows > 0 || near != nullptr; }
+  };
+  SCF_INLINE Share share_of(const Beside& beside, int step, int steps) {
+    Share share{beside.unpack, beside.panel};
+    if (beside.unpack != nullptr) {
+      share.row = k_panel_rows * step / steps;
+      share.rows = k_panel_rows * (step + 1) / steps - share.row;
+    }
+    int column = beside.columns * step / steps;
+    const int end = beside.columns * (step + 1) / steps;
+    for (; column + 1 < end; ++column) beside.fetch_column(column);
+    if (column < end) {
+      share.near = beside.near + beside.step * static_cast<unsigned>(column);
+      share.stride = static_cast<std::int64_t>(beside.stride);
+    }
+    return share;
   }
-  /// Products of WIDTH tiles, among them the scaling of what was there before.
+
+  /// Products of a block of WIDTH tiles, or none, among them the scaling of the block before.
   template <int WIDTH>
-  static void dot_after(const Operands& now, std::int32_t (*out)[256], const Scaling& before, Ahead& ahead,
-                        std::int64_t lines) {
-    if (before.sums == nullptr) return dot_256<WIDTH>(now, out, [&](int) { ahead.fetch(lines); });
-    with_width(before, [&](auto width, auto begins) {
-      constexpr int rows = k_panel_rows / (8 * WIDTH); // in each of the pauses
-      dot_256<WIDTH>(now, out, [&](int pause) {
-        ahead.fetch(lines);
-        scale<width.n, begins.n != 0, rows>(before, rows * pause);
-      });
-    });
+  SCF_INLINE void after(const Block& now, const Block& before, std::int32_t* integers, const Share& share) {
+    if (before.width == 2)
+      return before.first ? beside<WIDTH, 2, true>(now, before, integers, share)
+                          : beside<WIDTH, 2, false>(now, before, integers, share);
+    if (before.width == 1)
+      return before.first ? beside<WIDTH, 1, true>(now, before, integers, share)
+                          : beside<WIDTH, 1, false>(now, before, integers, share);
+    beside<WIDTH, 0, false>(now, before, integers, share);
+  }
+  template <int WIDTH, int BEFORE, bool FIRST>
+  SCF_INLINE void beside(const Block& now, const Block& before, std::int32_t* integers, const Share& share) {
+    share.any() ? products<WIDTH, BEFORE, FIRST, true>(now, before, integers, share)
+                : products<WIDTH, BEFORE, FIRST, false>(now, before, integers, share);
   }
 
-  /// ROWS rows of the 32.
-  template <int WIDTH, bool FIRST, int ROWS> SCF_INLINE void scale(const Scaling& s, int row) {
-    F16 tokens[WIDTH];
-    for (int t = 0; t < WIDTH; ++t) tokens[t] = load_as<F16>(s.of_tokens[t]);
-#pragma GCC unroll 4
-    for (int r = row; r < row + ROWS; ++r) {
-      const F16 of_row = F16{} + s.of_rows[r];
+  SCF_INLINE F16 everywhere(float v) { return F16{v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v}; }
+
+  // What it reads again and again it has in locals: the tiles' instructions might change anything else.
+  // Tiles 0 to 3: sums of the two halves of the rows, then with the second tile of tokens. 4, 5: weights. 6, 7: tokens.
+  template <int WIDTH, int BEFORE, bool FIRST, bool BESIDE>
+  [[gnu::noinline]] static void products(const Block& now, const Block& before, std::int32_t* integers,
+                                         const Share& share) {
+    constexpr int pauses = 2 * WIDTH * k_pieces, rows = k_panel_rows / (WIDTH == 0 ? 1 : pauses);
+    const float* of_rows = before.of_rows;
+    float* sums = before.sums;
+    F16 of_tokens[2] = {};
+    for (int t = 0; t < BEFORE; ++t) of_tokens[t] = load_as<F16>(before.of_tokens[t]);
+    const auto scale = [&](int r) __attribute__((always_inline)) {
+      const F16 of_row = everywhere(of_rows[r]);
 #pragma GCC unroll 2
-      for (int t = 0; t < WIDTH; ++t) {
-        const std::int32_t* from = s.integers[2 * t + r / 16] + 16 * (r % 16);
-        const F16 v = __builtin_convertvector(load_as<I16>(from), F16) * (tokens[t] * of_row);
-        float* sum = s.sums[t].sum[r];
+      for (int t = 0; t < BEFORE; ++t) {
+        const I16 whole = load_as<I16>(integers + k_tile_integers * t + k_tile * r);
+        const F16 v = __builtin_convertvector(whole, F16) * (of_tokens[t] * of_row);
+        float* sum = sums + k_tile_sums * t + k_tile * r;
         store_as(sum, FIRST ? v : load_as<F16>(sum) + v);
       }
-    }
-  }
-
-  // Tiles 0 to 3: sums of the two halves of the rows, then with the second tile of tokens. 4, 5: weights. 6, 7: tokens.
-  template <int WIDTH, class Pause>
-  SCF_INLINE void dot_256(const Operands& now, std::int32_t (*out)[256], Pause pause) {
-    tile_zero<0>();
-    tile_zero<1>();
-    if constexpr (WIDTH == 2) {
-      tile_zero<2>();
-      tile_zero<3>();
-    }
+    };
+    if constexpr (WIDTH == 0) {
+      for (int r = 0; r < k_panel_rows; ++r) scale(r);
+    } else {
+      const std::uint8_t* weights = now.weights;
+      const std::int8_t *tokens = now.tokens[0], *others = now.tokens[1];
+      const std::byte* near = share.near != nullptr ? share.near : reinterpret_cast<const std::byte*>(weights);
+      const std::int64_t stride = share.stride;
+      int row = share.row;
+      const auto pause = [&](int at) __attribute__((always_inline)) {
+        if constexpr (BESIDE) {
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      int at = 2 * WIDTH * i;
-      tile_load<4>(now.weights[i][0], 64);
-      tile_load<6>(now.tokens[0][16 * i], 64);
-      tile_dot<0, 4, 6>();
-      pause(at++);
-      tile_load<5>(now.weights[i][16], 64);
-      tile_dot<1, 5, 6>();
-      pause(at++);
+          for (int i = 0; i < k_panel_rows / pauses; ++i, near += stride) Beside::fetch(near);
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; ++r) scale(rows * at + r);
+      };
+      tile_zero<0>();
+      tile_zero<1>();
       if constexpr (WIDTH == 2) {
-        tile_load<7>(now.tokens[1][16 * i], 64);
-        tile_dot<2, 4, 7>();
-        pause(at++);
-        tile_dot<3, 5, 7>();
-        pause(at++);
+        tile_zero<2>();
+        tile_zero<3>();
       }
-    }
-    tile_store<0>(out[0], 64);
-    tile_store<1>(out[1], 64);
-    if constexpr (WIDTH == 2) {
-      tile_store<2>(out[2], 64);
-      tile_store<3>(out[3], 64);
+#pragma GCC unroll 4
+      for (int i = 0; i < k_pieces; ++i) {
+        int at = 2 * WIDTH * i;
+        tile_load<4>(weights + 64 * k_panel_rows * i, 64);
+        tile_load<6>(tokens + 64 * k_tile * i, 64);
+        tile_dot<0, 4, 6>();
+        pause(at++);
+        tile_load<5>(weights + 64 * (k_panel_rows * i + 16), 64);
+        tile_dot<1, 5, 6>();
+        pause(at++);
+        if constexpr (WIDTH == 2) {
+          tile_load<7>(others + 64 * k_tile * i, 64);
+          tile_dot<2, 4, 7>();
+          pause(at++);
+          tile_dot<3, 5, 7>();
+          pause(at++);
+        }
+        if constexpr (BESIDE)
+          for (const int end = share.row + share.rows * (i + 1) / k_pieces; row < end; ++row)
+            share.unpack(share.panel, row);
+      }
+      tile_store<0>(integers, 64);
+      tile_store<1>(integers + 256, 64);
+      if constexpr (WIDTH == 2) {
+        tile_store<2>(integers + k_tile_integers, 64);
+        tile_store<3>(integers + k_tile_integers + 256, 64);
+      }
     }
   }
 };

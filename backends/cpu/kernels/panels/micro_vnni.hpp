@@ -7,7 +7,7 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
 struct Micro {
-  static constexpr bool biased = true;
+  static constexpr bool biased = true, unpacks_beside = false;
 
   SCF_INLINE void begin() {}
   SCF_INLINE void end() {}
@@ -22,16 +22,19 @@ struct Micro {
 
   /// sums[t] += panel x tiles[t], of `units` blocks of 256; `first`: sums begin with this.
   static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first,
-                       Ahead ahead) {
+                       const Beside& beside) {
     if (first) __builtin_memset(sums, 0, static_cast<std::size_t>(count) * sizeof *sums);
-    const std::int64_t lines = ahead.each(4); // the fewest rounds that there are
-    int t = 0;
+    int t = 0, column = 0;
+    const auto fetch = [&] { // in the fewest rounds that there are
+      for (const int end = lesser(beside.columns, column + (beside.columns + 3) / 4); column < end; ++column)
+        beside.fetch_column(column);
+    };
     for (; t + 3 <= count; t += 3)
-      for (int r = 0; r < k_panel_rows; r += 4, ahead.fetch(lines)) some<4, 3>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 4, fetch()) some<4, 3>(panel, r, tiles + t, units, sums + t);
     if (count - t == 2)
-      for (int r = 0; r < k_panel_rows; r += 4, ahead.fetch(lines)) some<4, 2>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 4, fetch()) some<4, 2>(panel, r, tiles + t, units, sums + t);
     if (count - t == 1)
-      for (int r = 0; r < k_panel_rows; r += 8, ahead.fetch(lines)) some<8, 1>(panel, r, tiles + t, units, sums + t);
+      for (int r = 0; r < k_panel_rows; r += 8, fetch()) some<8, 1>(panel, r, tiles + t, units, sums + t);
   }
 
 private:

@@ -43,19 +43,82 @@ SCF_INLINE const TokenTile* packed_tiles(const GemmArgs& a, std::int64_t token, 
 template <class Fmt> SCF_INLINE std::uint64_t bytes_of(std::int64_t elems) {
   return static_cast<std::uint64_t>(elems / (32 * Fmt::Out::vectors)) * sizeof(typename Fmt::Block);
 }
-/// A chunk of k of the panel from `row` of those before `until`; of the first panel's next chunk where there is none.
-template <class Fmt>
-SCF_INLINE Ahead next_panel(const GemmArgs& a, std::int64_t first, std::int64_t row, std::int64_t until,
-                            std::int64_t begin) {
-  if (row >= until) {
-    row = first;
-    begin += k_chunk;
-    if (begin >= a.k) return {};
+
+/// The panels of rows [row, until) in the order in which products take them: all rows of a chunk of k before the next
+/// one, or all of k of 32 rows. In the latter case, where tokens are few and unpacking takes half as long as the
+/// products, the next is unpacked while products are made with one, if the tile unit makes them. What comes behind is
+/// brought near.
+template <class Fmt> class PanelLine {
+public:
+  /// `after`: weights that are read next, of as many rows, or nullptr.
+  PanelLine(const GemmArgs& a, const PanelScratch& scratch, std::int64_t row, std::int64_t until, bool rows_first,
+            const std::byte* after)
+      : a_(a), panels_(scratch.panels), row_(row), until_(until), after_(after),
+        stacks_((until - row + k_panel_rows - 1) / k_panel_rows), chunks_((a.k + k_chunk - 1) / k_chunk),
+        rows_first_(rows_first), beside_(Micro::unpacks_beside && rows_first) {}
+
+  /// The next one, ready. What it was made from is near from the call before.
+  const Panel& take() {
+    if (at_ == 0 || !beside_) {
+      begin_fill();
+      fill_.all();
+    }
+    const Panel& panel = buffer(at_++);
+    if (beside_ && at_ < count()) begin_fill();
+    return panel;
   }
-  return {a.w + static_cast<std::uint64_t>(row) * a.w_stride + bytes_of<Fmt>(begin), a.w_stride,
-          lesser<std::int64_t>(k_panel_rows, until - row),
-          lines_of(bytes_of<Fmt>(lesser<std::int64_t>(k_chunk, a.k - begin)))};
-}
+  /// What to do while products are made with what was taken.
+  Beside beside() {
+    Beside work;
+    if (beside_ && at_ < count()) {
+      work.unpack = [](void* line, int row) { static_cast<PanelLine*>(line)->fill_.unpack(row); };
+      work.panel = this;
+    }
+    rows_first_ ? fetch_rows(work) : fetch_chunk(work);
+    return work;
+  }
+
+private:
+  std::int64_t count() const { return stacks_ * chunks_; }
+  Panel& buffer(std::int64_t i) const { return panels_[beside_ ? i % 2 : 0]; }
+  std::int64_t row_of(std::int64_t i) const { return row_ + k_panel_rows * (rows_first_ ? i / chunks_ : i % stacks_); }
+  std::int64_t begin_of(std::int64_t i) const { return k_chunk * (rows_first_ ? i % chunks_ : i / stacks_); }
+  std::int64_t elems_of(std::int64_t i) const { return lesser<std::int64_t>(k_chunk, a_.k - begin_of(i)); }
+  void begin_fill() { fill_.begin(buffer(at_), a_, row_of(at_), begin_of(at_), static_cast<int>(elems_of(at_))); }
+
+  /// What the next panel is made from.
+  void fetch_chunk(Beside& work) const {
+    if (at_ == count()) return;
+    work.near = a_.w + static_cast<std::uint64_t>(row_of(at_)) * a_.w_stride + bytes_of<Fmt>(begin_of(at_));
+    work.stride = a_.w_stride;
+    work.step = 64;
+    work.columns = lines_of(bytes_of<Fmt>(elems_of(at_)));
+  }
+  /// A part of the next 32 rows, from one end to the other: as large as the chunk is of k.
+  void fetch_rows(Beside& work) const {
+    const std::int64_t i = at_ - (beside_ ? 0 : 1), stack = i / chunks_ + 1;
+    const std::byte* rows =
+        stack < stacks_ ? a_.w + static_cast<std::uint64_t>(row_of(stack * chunks_)) * a_.w_stride : after_;
+    if (rows == nullptr) return;
+    const auto bytes = [&](std::int64_t k) {
+      return k_panel_rows * a_.w_stride * static_cast<std::uint64_t>(k) / static_cast<std::uint64_t>(a_.k);
+    };
+    const std::uint64_t from = bytes(begin_of(i)), to = bytes(begin_of(i) + elems_of(i));
+    work.near = rows + from;
+    work.stride = 64;
+    work.step = k_panel_rows * work.stride;
+    work.columns = (lines_of(to - from) + k_panel_rows - 1) / k_panel_rows;
+  }
+
+  const GemmArgs& a_;
+  Panel* panels_;
+  std::int64_t row_, until_;
+  const std::byte* after_;
+  std::int64_t stacks_, chunks_;
+  bool rows_first_, beside_;
+  std::int64_t at_ = 0; // of the panel that comes next
+  PanelFill<Fmt, Micro::biased> fill_;
+};
 
 /// Rows [row, until) for the tokens [token, end).
 template <class Fmt>
@@ -63,15 +126,15 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
                     std::int64_t token, std::int64_t end) {
   const int tiles = static_cast<int>((end - token + k_tile - 1) / k_tile);
   const bool one_chunk = a.k <= k_chunk; // then a panel's sums are written at once
+  PanelLine<Fmt> panels(a, scratch, row, until, false, nullptr);
   for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
     const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin)), units = (n + 255) / 256;
     const TokenTile* x = a.packed ? packed_tiles(a, token, begin) : scratch.tiles;
     for (int t = 0; t < tiles && !a.packed; ++t) pack_chunk<Fmt>(scratch.tiles[t], a, token + k_tile * t, end, begin);
     TileSums* sums = scratch.sums;
     for (std::int64_t r = row; r < until; r += k_panel_rows) {
-      fill_panel<Fmt>(*scratch.panel, a, r, begin, n, Micro::biased);
-      Micro::multiply(*scratch.panel, x, tiles, units, sums, begin == 0,
-                      next_panel<Fmt>(a, row, r + k_panel_rows, until, begin));
+      const Panel& panel = panels.take();
+      Micro::multiply(panel, x, tiles, units, sums, begin == 0, panels.beside());
       if (begin + n == a.k)
         for (int t = 0; t < tiles; ++t) write(sums[t], a, r, token + k_tile * t, end);
       if (!one_chunk) sums += tiles;
@@ -79,29 +142,18 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
   }
 }
 
-/// Of 32 rows, one behind the other, as large a part as [begin, end) is of k.
-SCF_INLINE Ahead share_of_rows(const std::byte* rows, const GemmArgs& a, std::int64_t begin, std::int64_t end) {
-  if (rows == nullptr) return {};
-  const auto bytes = [&](std::int64_t k) {
-    return k_panel_rows * a.w_stride * static_cast<std::uint64_t>(k) / static_cast<std::uint64_t>(a.k);
-  };
-  return {rows + bytes(begin), 0, 1, lines_of(bytes(end) - bytes(begin))};
-}
-
 /// All rows for tokens of which all of k fits a second-level cache: weights are read from one end to the other, and
 /// then those at `after`, if any.
 template <class Fmt>
 void multiply_rows(const GemmArgs& a, const PanelScratch& scratch, const TokenTile* x, const std::byte* after) {
   const int tiles = static_cast<int>((a.tokens + k_tile - 1) / k_tile);
+  PanelLine<Fmt> panels(a, scratch, 0, a.rows, true, after);
   for (std::int64_t r = 0; r < a.rows; r += k_panel_rows) {
-    const std::int64_t coming = r + k_panel_rows;
-    const std::byte* next = coming < a.rows ? a.w + static_cast<std::uint64_t>(coming) * a.w_stride : after;
     for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
       const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin));
       const TokenTile* of_chunk = a.packed ? packed_tiles(a, 0, begin) : x + begin / k_chunk * tiles;
-      fill_panel<Fmt>(*scratch.panel, a, r, begin, n, Micro::biased);
-      Micro::multiply(*scratch.panel, of_chunk, tiles, (n + 255) / 256, scratch.sums, begin == 0,
-                      share_of_rows(next, a, begin, begin + n));
+      const Panel& panel = panels.take();
+      Micro::multiply(panel, of_chunk, tiles, (n + 255) / 256, scratch.sums, begin == 0, panels.beside());
     }
     for (int t = 0; t < tiles; ++t) write(scratch.sums[t], a, r, k_tile * t, a.tokens);
   }

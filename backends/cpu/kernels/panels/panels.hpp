@@ -55,7 +55,7 @@ SCF_INLINE bool few_tiles(std::int64_t tokens, std::int64_t k) {
 }
 /// A worker's scratch for products of so many tokens or fewer.
 struct PanelScratch {
-  Panel* panel;
+  Panel* panels;    // two: products with one, the next one being unpacked
   TokenTile* tiles; // k_group_tiles or, of all of k, k_few_tiles
   TileSums* sums;   // [panels of a block][tiles]
   std::uint64_t bytes;
@@ -63,9 +63,9 @@ struct PanelScratch {
 SCF_INLINE PanelScratch panel_scratch(std::byte* base, std::int64_t tokens) {
   const auto tiles = lesser<std::int64_t>((tokens + k_tile - 1) / k_tile, k_group_tiles);
   const auto sums = static_cast<std::uint64_t>(lesser<std::int64_t>(k_block_sums, tiles * k_block_panels));
-  const std::uint64_t at_sums = sizeof(Panel) + std::uint64_t{k_few_tiles} * sizeof(TokenTile);
+  const std::uint64_t at_sums = 2 * sizeof(Panel) + std::uint64_t{k_few_tiles} * sizeof(TokenTile);
   static_assert(k_few_tiles >= k_group_tiles);
-  return {reinterpret_cast<Panel*>(base), reinterpret_cast<TokenTile*>(base + sizeof(Panel)),
+  return {reinterpret_cast<Panel*>(base), reinterpret_cast<TokenTile*>(base + 2 * sizeof(Panel)),
           reinterpret_cast<TileSums*>(base + at_sums), at_sums + sums * sizeof(TileSums)};
 }
 /// Rows of weights that meet the packed tiles before the next chunk of k.
@@ -73,27 +73,25 @@ SCF_INLINE std::int64_t block_rows(std::int64_t tiles) {
   return lesser<std::int64_t>(k_block_panels, k_block_sums / tiles) * k_panel_rows;
 }
 
-/// Weights that are brought near while products are made: a core waits for too few lines at once to do it only when it
-/// unpacks them. `rows` stretches of `lines`, `stride` bytes apart.
-struct Ahead {
-  const std::byte* row;
-  std::uint64_t stride;
-  std::int64_t rows, lines;
-  std::int64_t line = 0;
+/// What is done between products: the tile unit and the vector unit work side by side only if what they do stands side
+/// by side. Nothing, if all is empty.
+struct Beside {
+  /// Unpacks one row of the next panel.
+  void (*unpack)(void* panel, int row) = nullptr;
+  void* panel = nullptr;
+  /// Lines of weights to bring near, for a core waits for too few at once to do it only when it unpacks them: in
+  /// columns of k_panel_rows lines, `stride` bytes apart; from column to column it is `step` bytes.
+  const std::byte* near = nullptr;
+  std::uint64_t stride = 0, step = 0;
+  int columns = 0;
 
-  /// Lines for each of so many times.
-  std::int64_t each(std::int64_t times) const { return (rows * lines + times - 1) / times; }
-  void fetch(std::int64_t n) {
-    for (; n > 0 && rows > 0; --n) {
-      __builtin_prefetch(row + 64 * line, 0, 2);
-      if (++line < lines) continue;
-      line = 0;
-      row += stride;
-      --rows;
-    }
+  SCF_INLINE void fetch(const std::byte* line) { __builtin_prefetch(line, 0, 2); }
+  void fetch_column(int i) const {
+    for (int r = 0; r < k_panel_rows; ++r)
+      fetch(near + step * static_cast<unsigned>(i) + stride * static_cast<unsigned>(r));
   }
 };
-SCF_INLINE std::int64_t lines_of(std::uint64_t bytes) { return static_cast<std::int64_t>((bytes + 63) / 64); }
+SCF_INLINE int lines_of(std::uint64_t bytes) { return static_cast<int>((bytes + 63) / 64); }
 
 // ---- weights --------------------------------------------------------------------------------------------------------
 
@@ -215,41 +213,84 @@ template <class Fmt> struct OwnFill {
   static void row(Panel&, int, const typename Fmt::Block*, int, const Prepared&, std::uint32_t) {}
 };
 
-/// n elements from `begin` of 32 rows from `row`; rows from a.rows on are the last one again, and not written later.
-template <class Fmt>
-SCF_INLINE void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n, bool biased) {
-  constexpr int elems = 32 * Fmt::Out::vectors;
-  using Block = typename Fmt::Block;
-  const std::uint32_t flip = biased ? 0x80808080u : 0u;
-  for (int r = 0; r < k_panel_rows; r += k_rows_together) {
-    const Block* block[k_rows_together];
-    for (int i = 0; i < k_rows_together; ++i) {
-      const std::uint64_t at = static_cast<std::uint64_t>(lesser(row + r + i, a.rows - 1)) * a.w_stride;
-      block[i] = reinterpret_cast<const Block*>(a.w + at) + begin / elems;
-    }
-    // A chunk of a row is too short for the hardware to run ahead into the next row.
-    const auto fetch = [&](int i) {
-      const auto* ahead = reinterpret_cast<const char*>(block[i]) + k_rows_together * a.w_stride;
-      for (std::size_t b = 0; b < static_cast<std::size_t>(n / elems) * sizeof(Block); b += 64)
-        __builtin_prefetch(ahead + b);
-    };
-    if (OwnFill<Fmt>::exists && n % 256 == 0) {
-      typename OwnFill<Fmt>::Prepared prepared[k_rows_together];
-      OwnFill<Fmt>::prepare(panel, r, block, n, prepared);
-      for (int i = 0; i < k_rows_together; ++i) {
-        fetch(i);
-        OwnFill<Fmt>::row(panel, r + i, block[i], n, prepared[i], flip);
+/// Unpacks n elements from `begin` of 32 rows from `row`, row by row; rows from a.rows on are the last one again, and
+/// not written later.
+template <class Fmt, bool BIASED> class PanelFill {
+public:
+  void begin(Panel& panel, const GemmArgs& a, std::int64_t row, std::int64_t begin, int n) {
+    source_ = {&panel,
+               a.w + static_cast<std::uint64_t>(begin / k_elems) * sizeof(Block),
+               a.w_stride,
+               row,
+               a.rows - 1,
+               n,
+               OwnFill<Fmt>::exists && n % 256 == 0};
+  }
+  void all() const {
+    const Source from = source_; // in registers: what is written might change anything else
+    for (int r = 0; r < k_panel_rows; r += k_rows_together) {
+      Rows rows;
+      from.prepare(r, rows);
+      if (from.own) {
+        for (int i = 0; i < k_rows_together; ++i) from.unpack_own(r + i, rows.block[i], rows.prepared[i]);
+      } else {
+        for (int i = 0; i < k_rows_together; ++i) from.unpack_any(r + i, rows.block[i]);
       }
-      continue;
-    }
-    for (int i = 0; i < k_rows_together; ++i) {
-      fetch(i);
-      for (int u = 0; u < (n + 255) / 256; ++u)
-        panel.scale[u][r + i] =
-            fill_unit<Fmt>(block[i] + u * (256 / elems), lesser(256, n - 256 * u), panel.codes[4 * u][r + i], flip);
     }
   }
-}
+  /// Rows come in order.
+  void unpack(int r) {
+    const int i = r % k_rows_together;
+    if (i == 0) source_.prepare(r, rows_);
+    source_.own ? source_.unpack_own(r, rows_.block[i], rows_.prepared[i]) : source_.unpack_any(r, rows_.block[i]);
+  }
+
+private:
+  using Block = typename Fmt::Block;
+  static constexpr int k_elems = 32 * Fmt::Out::vectors;
+  static constexpr std::uint32_t flip = BIASED ? 0x80808080u : 0u;
+
+  /// As many as are prepared together.
+  struct Rows {
+    const Block* block[k_rows_together];
+    typename OwnFill<Fmt>::Prepared prepared[k_rows_together];
+  };
+  struct Source {
+    Panel* panel;
+    const std::byte* w; // `begin` of row 0
+    std::uint64_t stride;
+    std::int64_t row, last;
+    int n;
+    bool own;
+
+    [[gnu::always_inline]] void unpack_own(int r, const Block* block,
+                                           const typename OwnFill<Fmt>::Prepared& prepared) const {
+      fetch(block);
+      OwnFill<Fmt>::row(*panel, r, block, n, prepared, flip);
+    }
+    [[gnu::always_inline]] void unpack_any(int r, const Block* block) const {
+      fetch(block);
+      for (int u = 0; u < (n + 255) / 256; ++u)
+        panel->scale[u][r] =
+            fill_unit<Fmt>(block + u * (256 / k_elems), lesser(256, n - 256 * u), panel->codes[4 * u][r], flip);
+    }
+    /// A chunk of a row is too short for the hardware to run ahead into the next row.
+    [[gnu::always_inline]] void fetch(const Block* block) const {
+      const auto* ahead = reinterpret_cast<const char*>(block) + k_rows_together * stride;
+      for (std::size_t b = 0; b < static_cast<std::size_t>(n / k_elems) * sizeof(Block); b += 64)
+        __builtin_prefetch(ahead + b);
+    }
+    [[gnu::always_inline]] void prepare(int r, Rows& rows) const {
+      for (int i = 0; i < k_rows_together; ++i)
+        rows.block[i] =
+            reinterpret_cast<const Block*>(w + static_cast<std::uint64_t>(lesser(row + r + i, last)) * stride);
+      if (own) OwnFill<Fmt>::prepare(*panel, r, rows.block, n, rows.prepared);
+    }
+  };
+
+  Source source_{};
+  Rows rows_;
+};
 
 // ---- activations ----------------------------------------------------------------------------------------------------
 
