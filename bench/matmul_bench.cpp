@@ -52,7 +52,7 @@ void multiply(benchmark::State& state, const Isa& isa, const Format& format, con
     if (act8)
       for (std::int64_t t = 0; t < tokens; ++t)
         isa.quantise(form, x.data() + t * shape.k, 0, shape.k, shape.k,
-                     act.data() + act_bytes * static_cast<std::uint64_t>(t));
+                     act.data() + act_bytes * static_cast<std::uint64_t>(t), true);
     (many ? format.gemm_many : act8 ? format.gemm_act : format.gemm)(args);
     benchmark::DoNotOptimize(y.data());
   }
