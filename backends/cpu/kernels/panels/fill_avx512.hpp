@@ -184,60 +184,83 @@ private:
 template <> struct OwnFill<FormatQ4_K> {
   static constexpr bool exists = true;
   using Order = Halves<0, 64, 32, 96, 128, 192, 160, 224>;
-  struct Prepared {};
-  SCF_INLINE void prepare(Panel&, int, const blocks::Q4_K* const*, int, Prepared*) {}
-  SCF_INLINE void row(Panel& panel, int r, const blocks::Q4_K* block, int n, const Prepared&, std::uint32_t flip) {
+  /// What codes of each sub-block are multiplied with, and what is added then, to be 256ths of a code: of four
+  /// sub-blocks of a block and of the next but one in turns.
+  struct Prepared {
+    alignas(64) std::int16_t factor[32], offset[32];
+  };
+  SCF_INLINE void prepare(Panel& panel, int r, const blocks::Q4_K* const* block, int n, Prepared* out) {
     static_assert(k_units == 4);
-    const int count = n / 256;
+    for (int i = 0; i < k_rows_together; ++i) prepare_row(panel, r + i, block[i], n / 256, out[i]);
+  }
+  SCF_INLINE void row(Panel& panel, int r, const blocks::Q4_K* block, int n, const Prepared& p, std::uint32_t flip) {
+    const Z factors = load_z(p.factor), offsets = load_z(p.offset), low = _mm512_set1_epi8(15);
+#pragma GCC unroll 4
+    for (int u = 0; u < 4; ++u) {
+      if (u == n / 256) return;
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) { // low nibbles are of sub-blocks 4h and 4h+2, high ones of the next
+        const Z levels = flipped(tables(factors, offsets, u % 2 * 16 + 8 * half + u / 2 * 4), flip);
+        const Z of_low = _mm512_shuffle_i64x2(levels, levels, 0xa0),
+                of_high = _mm512_shuffle_i64x2(levels, levels, 0xf5);
+        const Z q = load_z(block[u].q + 64 * half);
+        auto* codes = panel.codes + 4 * u + 2 * half;
+        _mm512_store_si512(codes[0][r], _mm512_shuffle_epi8(of_low, _mm512_and_si512(q, low)));
+        _mm512_store_si512(codes[1][r], _mm512_shuffle_epi8(of_high, _mm512_and_si512(_mm512_srli_epi16(q, 4), low)));
+      }
+    }
+  }
+
+private:
+  SCF_INLINE void prepare_row(Panel& panel, int r, const blocks::Q4_K* block, int count, Prepared& out) {
+    const auto head = [&](int u) { // d, dmin and the scales
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + lesser(u, count - 1)));
+    };
+    Z heads = _mm512_castsi128_si512(head(0));
+    heads = _mm512_inserti32x4(heads, head(1), 1);
+    heads = _mm512_inserti32x4(heads, head(2), 2);
+    heads = _mm512_inserti32x4(heads, head(3), 3);
+    const Z bytes = scale_bytes(heads);
+    const Z both =
+        _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12), heads);
     F s[2], m[2], most[2]; // eight sub-blocks of two blocks
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
-      const blocks::Q4_K &b = block[lesser(2 * i, count - 1)], &c = block[lesser(2 * i + 1, count - 1)];
-      const ScaleBytes of_b = scale_bytes(b), of_c = scale_bytes(c);
-      const __m256i halves = _mm256_mask_set1_epi32(_mm256_set1_epi32(static_cast<int>(load_u32(&b.d))), 0xf0,
-                                                    static_cast<int>(load_u32(&c.d)));
-      const F d = _mm512_cvtph_ps(halves); // and dmin, in turns
-      s[i] = bytes_to_floats(of_b.scale, of_c.scale) * _mm512_moveldup_ps(d);
-      m[i] = bytes_to_floats(of_b.min, of_c.min) * _mm512_movehdup_ps(d);
+      const F d = _mm512_cvtph_ps(i == 0 ? _mm512_castsi512_si256(both) : _mm512_extracti64x4_epi64(both, 1));
+      s[i] =
+          floats(i == 0 ? _mm512_castsi512_si128(bytes) : _mm512_extracti32x4_epi32(bytes, 1)) * _mm512_moveldup_ps(d);
+      m[i] = floats(i == 0 ? _mm512_extracti32x4_epi32(bytes, 2) : _mm512_extracti32x4_epi32(bytes, 3)) *
+             _mm512_movehdup_ps(d); // d and dmin stand in turns
       most[i] = largest_value(s[i], m[i], 15);
     }
     const Units units = units_for(
         _mm512_max_ps(_mm512_shuffle_f32x4(most[0], most[1], 0x88), _mm512_shuffle_f32x4(most[0], most[1], 0xdd)));
     put_scales(panel, r, units.scale, count);
-    const auto two_blocks = [&](int i, F inverse) {
-      const Z factors = words(s[i] * inverse), offsets = words(fma(zero() - m[i], inverse, set1(128)));
-#pragma GCC unroll 2
-      for (int j = 0; j < 2; ++j) {
-        const int u = 2 * i + j;
-        if (u == count) return;
-#pragma GCC unroll 2
-        for (int half = 0; half < 2; ++half) { // low nibbles are of sub-blocks 4h and 4h+2, high ones of the next
-          const Z levels = flipped(tables(factors, offsets, 8 * j + 4 * half), flip);
-          const Z of_low = _mm512_shuffle_i64x2(levels, levels, 0xa0),
-                  of_high = _mm512_shuffle_i64x2(levels, levels, 0xf5);
-          const Z q = load_z(block[u].q + 64 * half), low = _mm512_set1_epi8(15);
-          auto* codes = panel.codes + 4 * u + 2 * half;
-          _mm512_store_si512(codes[0][r], _mm512_shuffle_epi8(of_low, _mm512_and_si512(q, low)));
-          _mm512_store_si512(codes[1][r], _mm512_shuffle_epi8(of_high, _mm512_and_si512(_mm512_srli_epi16(q, 4), low)));
-        }
-      }
-    };
-    two_blocks(0, _mm512_shuffle_f32x4(units.inverse, units.inverse, 0x50));
-    if (count > 2) two_blocks(1, _mm512_shuffle_f32x4(units.inverse, units.inverse, 0xfa));
+    const F first = _mm512_shuffle_f32x4(units.inverse, units.inverse, 0x50);
+    const F second = _mm512_shuffle_f32x4(units.inverse, units.inverse, 0xfa);
+    const auto offset = [](F minimum, F inverse) { return fma(zero() - minimum, inverse, set1(128)); };
+    _mm512_store_si512(out.factor, words(s[0] * first, s[1] * second));
+    _mm512_store_si512(out.offset, words(offset(m[0], first), offset(m[1], second)));
   }
-
-private:
-  SCF_INLINE F bytes_to_floats(std::uint64_t low, std::uint64_t high) {
-    const __m128i bytes = _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+  /// The scales of four blocks, eight each, then their minima: k_scale_min in each lane of 128 bits.
+  SCF_INLINE Z scale_bytes(Z heads) {
+    const Z first = _mm512_shuffle_epi8(
+        heads, _mm512_broadcast_i32x4(_mm_setr_epi8(4, 5, 6, 7, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)));
+    const Z upper = _mm512_shuffle_epi8(
+        heads, _mm512_broadcast_i32x4(_mm_setr_epi8(-1, -1, -1, -1, 4, 5, 6, 7, -1, -1, -1, -1, 8, 9, 10, 11)));
+    const Z low = _mm512_srlv_epi32(first, _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0, 4)));
+    const Z masks = _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
+    const Z high = _mm512_and_si512(_mm512_srli_epi32(upper, 2), _mm512_set1_epi8(0x30));
+    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), masked_or(low, masks, high));
   }
-  SCF_INLINE Z words(F v) { return _mm512_castsi256_si512(_mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v))); }
-  /// What codes 0 to 15 of sub-block `sub` and of the three behind become, in a lane each: (code * factor + offset) /
-  /// 256.
-  SCF_INLINE Z tables(Z factors, Z offsets, int sub) {
+  SCF_INLINE F floats(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)); }
+  SCF_INLINE Z words(F a, F b) { return _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b)); }
+  /// What codes 0 to 15 of the sub-block at `at` and of the three behind become, in a lane each: (code * factor +
+  /// offset) / 256.
+  SCF_INLINE Z tables(Z factors, Z offsets, int at) {
     const Z lanes = _mm512_setr_epi64(0, 0, 0x0001000100010001, 0x0001000100010001, 0x0002000200020002,
                                       0x0002000200020002, 0x0003000300030003, 0x0003000300030003);
-    const Z which = _mm512_add_epi16(lanes, _mm512_set1_epi16(static_cast<short>(sub)));
+    const Z which = _mm512_add_epi16(lanes, _mm512_set1_epi16(static_cast<short>(at)));
     const Z factor = _mm512_permutexvar_epi16(which, factors), offset = _mm512_permutexvar_epi16(which, offsets);
     const Z even_codes = _mm512_broadcast_i32x4(_mm_setr_epi16(0, 2, 4, 6, 8, 10, 12, 14));
     const Z low = _mm512_add_epi16(_mm512_mullo_epi16(factor, even_codes), offset);
