@@ -58,7 +58,6 @@ template <int R, int T> SCF_INLINE void q8_rows(const GemmArgs& a, std::int64_t 
 #pragma GCC unroll 8
       for (int p = 0; p < 8; ++p) {
         pair(p, true);
-#pragma GCC unroll 8
         for (int line = p * lines / 8; line < (p + 1) * lines / 8; ++line)
           fetch<64>(w[0] + R * 34 * i + 64 * line, ahead);
       }
