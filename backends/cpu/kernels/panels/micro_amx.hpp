@@ -115,6 +115,7 @@ private:
     F16 of_tokens[2] = {};
     for (int t = 0; t < BEFORE; ++t) of_tokens[t] = load_as<F16>(before.of_tokens[t]);
     const auto scale = [&](int r) __attribute__((always_inline)) {
+      if (BEFORE == 0) return;
       const F16 of_row = everywhere(of_rows[r]);
 #pragma GCC unroll 2
       for (int t = 0; t < BEFORE; ++t) {
