@@ -53,7 +53,7 @@ public:
   /// `after`: weights that are read next, of as many rows, or nullptr.
   PanelLine(const GemmArgs& a, const PanelScratch& scratch, std::int64_t row, std::int64_t until, bool rows_first,
             const std::byte* after)
-      : a_(a), panels_(scratch.panels), row_(row), until_(until), after_(after),
+      : a_(a), panels_(scratch.panels), row_(row), after_(after),
         stacks_((until - row + k_panel_rows - 1) / k_panel_rows), chunks_((a.k + k_chunk - 1) / k_chunk),
         rows_first_(rows_first), beside_(Micro::unpacks_beside && rows_first) {}
 
@@ -112,7 +112,7 @@ private:
 
   const GemmArgs& a_;
   Panel* panels_;
-  std::int64_t row_, until_;
+  std::int64_t row_;
   const std::byte* after_;
   std::int64_t stacks_, chunks_;
   bool rows_first_, beside_;
