@@ -2,6 +2,7 @@
 // Exit codes: 0 it conforms, 1 it does not, 2 usage.
 #include "plugins/conformance/expectations.hpp"
 #include "plugins/conformance/levels.hpp"
+#include "plugins/conformance/process_state.hpp"
 #include "plugins/conformance/report.hpp"
 #include "plugins/conformance/supervise.hpp"
 #include "plugins/loader/manifest.hpp"
@@ -272,6 +273,7 @@ int run(int argc, char** argv) {
 } // namespace seacliff::conform
 
 int main(int argc, char** argv) {
+  seacliff::conform::begin_without_malloc_caches(argv);
   try {
     return seacliff::conform::run(argc, argv);
   } catch (const std::exception& error) {

@@ -9,6 +9,7 @@
 #include <cfenv>
 #include <clocale>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <malloc.h>
@@ -127,6 +128,18 @@ void compare(Trial& trial, const ProcessState& before, const ProcessState& after
 std::uint64_t allocated_bytes() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
+}
+
+void begin_without_malloc_caches(char** argv) {
+  constexpr const char *k_name = "GLIBC_TUNABLES", *k_cache = "glibc.malloc.tcache_count";
+  const char* given = std::getenv(k_name);
+  std::string tunables = given == nullptr ? "" : given;
+  if (tunables.find(k_cache) != std::string::npos) return;
+  if (!tunables.empty()) tunables += ':';
+  tunables += fmt::format("{}=0", k_cache);
+  std::error_code ec;
+  const fs::path self = fs::read_symlink("/proc/self/exe", ec);
+  if (!ec && setenv(k_name, tunables.c_str(), 1) == 0) execv(self.c_str(), argv);
 }
 
 bool is_mapped(const std::string& file) {

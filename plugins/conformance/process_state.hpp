@@ -27,6 +27,10 @@ void compare(Trial& trial, const ProcessState& before, const ProcessState& after
 /// Bytes that the C library's allocator has handed out; 0 where it does not tell (sanitizers).
 std::uint64_t allocated_bytes();
 
+/// Starts this program again, once, without the allocator's caches of each thread: what rests in them counts as handed
+/// out, some kilobytes more or less from one look to the next. Returns where that is so already, or cannot be had.
+void begin_without_malloc_caches(char** argv);
+
 /// Whether a file is mapped into this process.
 bool is_mapped(const std::string& file);
 
