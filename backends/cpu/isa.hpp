@@ -108,8 +108,9 @@ struct AttendArgs {
   float scale;
   const Segment* segments;
   std::int64_t n_segments;
-  std::byte* scratch;         // Isa::attend_scratch(heads, dim) bytes, 64-byte aligned
+  std::byte* scratch;         // Isa::attend_scratch(heads, dim, act8) bytes, 64-byte aligned
   bool rounded;               // rows hold no more than f16 does: they may be multiplied as a sum of two bf16
+  bool act8 = false;          // queries, weights and rows may be rounded to 8 bits (then rounded, too)
   std::int64_t tokens = 1;    // Isa::attend_together at most
   const Seen* seen = nullptr; // [tokens]; nullptr: each sees all rows
   void (*before)(const void* context, std::int64_t token) = nullptr; // its queries are wanted
@@ -169,7 +170,7 @@ struct Isa {
   void (*round_idx4)(float* x, std::int64_t n); // numeric::idx4_round_trip
   void (*mix)(const MixArgs&);
 
-  std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim); // bytes for one call
+  std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim, bool act8); // bytes for one call
   /// Tokens that are better attended together than one by one, at most.
   std::int64_t (*attend_together)(std::int64_t heads, std::int64_t dim, bool rounded);
   void (*attend)(const AttendArgs&);

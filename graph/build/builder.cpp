@@ -121,8 +121,10 @@ private:
     if (ratio() == 4) selected = indexer(x, q_low);
 
     const ValueId window = state("window", opt_.cache_dtype, {{hp_.window + opt_.rewind_rows}, {hp_.head_dim}});
-    Attrs attrs{
-        {"window", hp_.window}, {"ratio", ratio()}, {"scale", 1.0 / std::sqrt(static_cast<double>(hp_.head_dim))}};
+    Attrs attrs{{"window", hp_.window},
+                {"ratio", ratio()},
+                {"scale", 1.0 / std::sqrt(static_cast<double>(hp_.head_dim))},
+                {"act8", flag(opt_.act8)}};
     ValueId o = node("attention_mixed", {q, k, window, cache, selected, weight("attn_sinks.weight"), pos_, seq_},
                      std::move(attrs), "attn.mixed");
     Attrs inverse = rope_attrs();

@@ -102,10 +102,12 @@ Case gather_kv_case(const Layer& layer, const Runs& runs) {
   return b.batch(runs).build();
 }
 
-Case attention_case(const Layer& layer, const Runs& runs) {
+Case attention_case(const Layer& layer, const Runs& runs, bool act8 = false) {
   Attrs attrs = row_attrs(layer);
   attrs.set("scale", 1.0 / std::sqrt(static_cast<double>(layer.width)));
-  CaseBuilder b("attention_mixed", fmt::format("{} {}", layer.name(), describe(runs)), count_tokens(runs), attrs);
+  if (act8) attrs.set("act8", std::int64_t{1});
+  CaseBuilder b("attention_mixed", fmt::format("{} {}{}", layer.name(), describe(runs), act8 ? " act8" : ""),
+                count_tokens(runs), attrs);
   b.activations({b.T(), n(layer.heads), n(layer.width)}, 1.5);
   b.activations({b.T(), n(layer.width)}, 1.0, exact_f16(layer));
   add_rows(b, layer, runs);
@@ -131,11 +133,14 @@ std::vector<Case> attention_mixed_cases() {
   cases.push_back(attention_case({128, 160, 16, 512, 4, 64, DType::f16}, {{1, 511, 1}, {0, 127, 3}}));
   // Heads and columns that fill the blocks of matrix units; rows of one, several and almost several blocks.
   const Layer selected{64, 70, 32, 64, 4, 100, DType::f16}, plain{32, 32, 64, 96, 0, 0, DType::f16};
-  for (const Runs& runs : {Runs{{0, 0, 1}}, Runs{{2, 30, 3}}, Runs{{1, 390, 2}, {0, 1000, 1}}}) {
-    cases.push_back(attention_case(selected, runs));
-    cases.push_back(attention_case(plain, runs));
+  for (const bool act8 : {false, true}) {
+    for (const Runs& runs : {Runs{{0, 0, 1}}, Runs{{2, 30, 3}}, Runs{{1, 390, 2}, {0, 1000, 1}}}) {
+      cases.push_back(attention_case(selected, runs, act8));
+      cases.push_back(attention_case(plain, runs, act8));
+    }
+    cases.push_back(attention_case({128, 128, 64, 512, 4, 200, DType::f16}, {{0, 900, 2}}, act8));
   }
-  cases.push_back(attention_case({128, 128, 64, 512, 4, 200, DType::f16}, {{0, 900, 2}}));
+  cases.push_back(attention_case({64, 64, 32, 64, 4, 0, DType::f32}, {{0, 300, 3}}, true)); // rows of more than f16
   return cases;
 }
 

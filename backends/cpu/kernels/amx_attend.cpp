@@ -1,7 +1,8 @@
 // Attention and the indexer's scores with tile registers, for the sets that have them.
 //
-// Operands are cut into two bf16 (bf16_tiles.hpp), exact for all rows in f16; products with a low part that is zero
-// throughout a tile are left out. That is most of them: rows rounded to E4M3 and keys of the indexer fit the high part.
+// Operands are one bf16, rounded, where 8 bits are enough, else cut into two (bf16_tiles.hpp), exact for all rows in
+// f16; products with a low part that is zero throughout a tile are left out. That is most of them: rows rounded to E4M3
+// and keys of the indexer fit the high part.
 //
 // Scores: keys are the A operand, queries the B operand, whose transposition is done once per token; a row of the
 // result is 16 heads, so the softmax runs along vectors of heads. Weighted rows: weights are the A operand, rows the B
@@ -29,15 +30,21 @@ constexpr std::int64_t k_most_steps = k_attend_dim / k_block;
 
 // ---- operands -------------------------------------------------------------------------------------------------------
 
+/// A value as PARTS bf16: one, to the nearest, or two.
+template <int PARTS> SCF_INLINE Cut cut_into(F16 v) {
+  if constexpr (PARTS == 1) return {nearest(v), U16{}};
+  return cut(v);
+}
 /// 16 elements of a row from `column`.
-SCF_INLINE Cut cut_row(const RowAt& row, std::int64_t column) {
-  if (!row.half) return cut(reinterpret_cast<const float*>(row.data) + column);
+template <int PARTS> SCF_INLINE Cut cut_row(const RowAt& row, std::int64_t column) {
+  if (!row.half) return cut_into<PARTS>(load_as<F16>(reinterpret_cast<const float*>(row.data) + column));
   float v[16]; // nothing but a name where a vector has 16 elements
   for (int i = 0; i < 16; i += k_lanes) store(v + i, load_f16(row.data + 2 * (column + i)));
-  return cut(load_as<F16>(v));
+  return cut_into<PARTS>(load_as<F16>(v));
 }
 
-/// An operand as tiles: [block][step][2] of k_tile_bytes bytes, values [step][block][2]; high and low parts.
+/// An operand as tiles: [block][step][2] of k_tile_bytes bytes, values [step][block][2]; high and low parts, the latter
+/// only where there are two.
 struct Operand {
   std::int8_t *high, *low;
 };
@@ -45,7 +52,14 @@ SCF_INLINE void put(std::int8_t* tiles, std::int64_t tile, std::int64_t row, U16
   store_as(tiles + tile * k_tile_bytes + 64 * row, words);
 }
 
+/// 16 rows of an operand from its columns.
+template <int PARTS> SCF_INLINE void put_turned(const Operand& out, std::int64_t tile, const Cut (&columns)[16]) {
+  transpose_words([&](int i) { return &columns[i].high; }, out.high + tile * k_tile_bytes);
+  if constexpr (PARTS == 2) transpose_words([&](int i) { return &columns[i].low; }, out.low + tile * k_tile_bytes);
+}
+
 /// Queries of 32 heads per block: columns by heads. Says whether a low part is needed.
+template <int PARTS>
 SCF_INLINE bool put_queries(const float* q, std::int64_t heads, std::int64_t dim, const Operand& out) {
   const std::int64_t steps = dim / k_block;
   U16 low{};
@@ -54,12 +68,10 @@ SCF_INLINE bool put_queries(const float* q, std::int64_t heads, std::int64_t dim
       Cut words[16];
       for (int i = 0; i < 16; ++i) {
         const float* p = q + (h + i) * dim + s * k_block;
-        words[i] = pair(cut(p), cut(p + 16));
+        words[i] = pair(cut_into<PARTS>(load_as<F16>(p)), cut_into<PARTS>(load_as<F16>(p + 16)));
         low |= words[i].low;
       }
-      const std::int64_t tile = (h / k_block * steps + s) * 2 + h / 16 % 2;
-      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile_bytes);
-      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile_bytes);
+      put_turned<PARTS>(out, (h / k_block * steps + s) * 2 + h / 16 % 2, words);
     }
   return any(low);
 }
@@ -79,7 +91,7 @@ SCF_INLINE RowBlock next_block(RowReader& reader) {
 
 /// 32 rows as keys (rows by columns) and, when wanted, as values (pairs of rows by columns). `needs_low`: per step; low
 /// parts are only there where it says so. `blocks`: of all values.
-template <bool VALUES>
+template <int PARTS, bool VALUES>
 SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t blocks, std::int64_t steps,
                          const Operand& keys, const Operand& values, bool* needs_low) {
   for (std::int64_t s = 0; s < steps; ++s) {
@@ -87,8 +99,8 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
     U16 low{};
     for (std::int64_t r = 0; r < 16; ++r) {
       const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
-      const Cut a = cut_row(upper, column), b = cut_row(upper, column + 16), c = cut_row(lower, column),
-                d = cut_row(lower, column + 16);
+      const Cut a = cut_row<PARTS>(upper, column), b = cut_row<PARTS>(upper, column + 16),
+                c = cut_row<PARTS>(lower, column), d = cut_row<PARTS>(lower, column + 16);
       put(keys.high, tile, r, a.high >> 16 | b.high);
       put(keys.high, tile + 1, r, c.high >> 16 | d.high);
       if constexpr (VALUES) {
@@ -101,8 +113,8 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
     if (!needs_low[s]) continue;
     for (std::int64_t r = 0; r < 16; ++r) {
       const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
-      const Cut a = cut_row(upper, column), b = cut_row(upper, column + 16), c = cut_row(lower, column),
-                d = cut_row(lower, column + 16);
+      const Cut a = cut_row<PARTS>(upper, column), b = cut_row<PARTS>(upper, column + 16),
+                c = cut_row<PARTS>(lower, column), d = cut_row<PARTS>(lower, column + 16);
       put(keys.low, tile, r, a.low >> 16 | b.low);
       put(keys.low, tile + 1, r, c.low >> 16 | d.low);
       if constexpr (VALUES) {
@@ -116,6 +128,7 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
 // ---- products -------------------------------------------------------------------------------------------------------
 
 /// score[row][head] of 32 rows and 32 heads, over steps [begin, end).
+template <int PARTS>
 SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Operand& queries, std::int64_t query_tile,
                            std::int64_t begin, std::int64_t end, bool query_low, const bool* key_low, Coming& coming,
                            std::int64_t lines) {
@@ -123,13 +136,13 @@ SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Ope
     coming.fetch(lines);
     const std::int64_t k = (key_tile + 2 * s) * k_tile_bytes, q = (query_tile + 2 * s) * k_tile_bytes;
     load_a(keys.high + k);
-    if (query_low) {
+    if (PARTS == 2 && query_low) {
       load_b(queries.low + q);
       add_products();
     }
     load_b(queries.high + q);
     add_products();
-    if (key_low[s]) {
+    if (PARTS == 2 && key_low[s]) {
       load_a(keys.low + k);
       add_products();
     }
@@ -144,6 +157,7 @@ struct Room {
   float* score;
   std::uint64_t bytes;
 };
+template <int PARTS>
 SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim, std::int64_t tokens,
                         std::int64_t blocks) {
   std::uint64_t used = 0;
@@ -154,7 +168,7 @@ SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim, s
   };
   const auto operand = [&](std::int64_t elems) {
     auto* high = reinterpret_cast<std::int8_t*>(take(elems * 2));
-    return Operand{high, reinterpret_cast<std::int8_t*>(take(elems * 2))};
+    return Operand{high, PARTS == 2 ? reinterpret_cast<std::int8_t*>(take(elems * 2)) : nullptr};
   };
   const std::int64_t rows = blocks * k_block;
   Room room{};
@@ -221,6 +235,7 @@ SCF_INLINE void weigh(float* score, const Seen& seen, std::int64_t at, std::int6
 }
 
 /// Weights [rows][heads] as heads by pairs of rows; `share` of each head's.
+template <int PARTS>
 SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64_t most, std::int64_t heads,
                             const float* share, const Operand& out) {
   for (std::int64_t h = 0; h < heads; h += 16) {
@@ -229,11 +244,10 @@ SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64
       Cut words[16];
       for (std::int64_t r = 0; r < 16; ++r) {
         const float* p = weight + (b * k_block + r) * heads + h;
-        words[r] = pair(cut(load_as<F16>(p) * of_heads), cut(load_as<F16>(p + 16 * heads) * of_heads));
+        words[r] =
+            pair(cut_into<PARTS>(load_as<F16>(p) * of_heads), cut_into<PARTS>(load_as<F16>(p + 16 * heads) * of_heads));
       }
-      const std::int64_t tile = (h / k_block * most + b) * 2 + h / 16 % 2;
-      transpose_words([&](int i) { return &words[i].high; }, out.high + tile * k_tile_bytes);
-      transpose_words([&](int i) { return &words[i].low; }, out.low + tile * k_tile_bytes);
+      put_turned<PARTS>(out, (h / k_block * most + b) * 2 + h / 16 % 2, words);
     }
   }
 }
@@ -245,12 +259,13 @@ struct Chunk {
   std::int64_t blocks, most, n;
 };
 
+template <int PARTS>
 SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t dim, std::int64_t most, Lows& low) {
   Chunk chunk{0, most, 0};
   while (chunk.blocks < most) {
     const RowBlock rows = next_block(reader);
     if (rows.n == 0) break;
-    put_rows<true>(rows, chunk.blocks, most, dim / k_block, room.keys, room.values, low[chunk.blocks]);
+    put_rows<PARTS, true>(rows, chunk.blocks, most, dim / k_block, room.keys, room.values, low[chunk.blocks]);
     chunk.n += rows.n;
     ++chunk.blocks;
     if (rows.n < k_block) break;
@@ -259,6 +274,7 @@ SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t di
 }
 
 /// `coming`: the queries of the next token.
+template <int PARTS>
 SCF_INLINE void score_chunk(const Room& room, const Operand& queries, std::int64_t blocks, std::int64_t heads,
                             std::int64_t dim, bool query_low, const Lows& low, Coming coming) {
   const std::int64_t steps = dim / k_block, lines = coming.each(heads / k_block * blocks * steps);
@@ -270,12 +286,13 @@ SCF_INLINE void score_chunk(const Room& room, const Operand& queries, std::int64
           zero_square();
         else
           load_square(score, heads);
-        add_scores(room.keys, b * steps * 2, queries, h / k_block * steps * 2, begin, lesser(steps, begin + k_steps),
-                   query_low, low[b], coming, lines);
+        add_scores<PARTS>(room.keys, b * steps * 2, queries, h / k_block * steps * 2, begin,
+                          lesser(steps, begin + k_steps), query_low, low[b], coming, lines);
         store_square(score, heads);
       }
 }
 
+template <int PARTS>
 SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk& chunk, std::int64_t heads,
                           std::int64_t dim, bool first, const Lows& low, float* o) {
   const std::int64_t steps = dim / k_block;
@@ -292,11 +309,13 @@ SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk&
           const std::int64_t w = (h / k_block * chunk.most + b) * 2 * k_tile_bytes,
                              v = (s * chunk.most + b) * 2 * k_tile_bytes;
           load_b(room.values.high + v);
-          load_a(weights.low + w);
-          add_products();
+          if constexpr (PARTS == 2) {
+            load_a(weights.low + w);
+            add_products();
+          }
           load_a(weights.high + w);
           add_products();
-          if (low[b][s]) {
+          if (PARTS == 2 && low[b][s]) {
             load_b(room.values.low + v);
             add_products();
           }
@@ -306,16 +325,16 @@ SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk&
 }
 
 /// One call. `most`: blocks in a chunk; `once`: all rows are one chunk.
-class Attention {
+template <int PARTS> class Attention {
 public:
   Attention(const AttendArgs& a, std::int64_t blocks, bool one_chunk)
-      : args(a), most(blocks), once(one_chunk), room(room_in(a.scratch, a.heads, a.dim, a.tokens, blocks)) {}
+      : args(a), most(blocks), once(one_chunk), room(room_in<PARTS>(a.scratch, a.heads, a.dim, a.tokens, blocks)) {}
 
   void run() {
     for (std::int64_t t = 0; t < args.tokens; ++t) softmax[t].begin(args.sinks, args.heads);
     RowReader reader(args.segments, args.n_segments);
     std::int64_t at = 0;
-    for (Chunk chunk; (chunk = read_chunk(reader, room, args.dim, most, low)).n > 0; at += chunk.n) {
+    for (Chunk chunk; (chunk = read_chunk<PARTS>(reader, room, args.dim, most, low)).n > 0; at += chunk.n) {
       for (std::int64_t t = 0; t < args.tokens; ++t) score(t, chunk, at);
       for (std::int64_t t = 0; t < args.tokens; ++t) mix(t, chunk, at);
     }
@@ -331,24 +350,24 @@ private:
     Softmax& of = softmax[t];
     if (at == 0) {
       if (args.before != nullptr) args.before(args.context, t);
-      of.query_low = put_queries(args.q + t * heads * dim, heads, dim, queries);
+      of.query_low = put_queries<PARTS>(args.q + t * heads * dim, heads, dim, queries);
     }
     Coming next;
     if (at == 0 && t + 1 < args.tokens)
       next = {reinterpret_cast<const std::byte*>(args.q + (t + 1) * heads * dim), 0, 1, heads * dim / 16};
-    score_chunk(room, queries, chunk.blocks, heads, dim, of.query_low, low, next);
+    score_chunk<PARTS>(room, queries, chunk.blocks, heads, dim, of.query_low, low, next);
     const Seen seen = args.seen != nullptr ? args.seen[t] : Seen{{0, at + chunk.n}, {at + chunk.n, at + chunk.n}};
     weigh(room.score, seen, at, chunk.n, chunk.blocks * k_block, heads, args.scale, of);
     alignas(64) float share[k_attend_heads];
     for (std::int64_t h = 0; h < heads; ++h) share[h] = once ? 1.0f / of.weights[h] : 1.0f;
-    put_weights(room.score, chunk.blocks, most, heads, share, room.weights[t]);
+    put_weights<PARTS>(room.score, chunk.blocks, most, heads, share, room.weights[t]);
   }
   void mix(std::int64_t t, const Chunk& chunk, std::int64_t at) {
     float* o = result(t);
     for (std::int64_t h = 0; h < args.heads && at != 0; ++h)
       if (softmax[t].keep[h] != 1.0f)
         scale_by(o + h * args.dim, softmax[t].keep[h], nullptr, o + h * args.dim, args.dim);
-    mix_chunk(room, room.weights[t], chunk, args.heads, args.dim, at == 0, low, o);
+    mix_chunk<PARTS>(room, room.weights[t], chunk, args.heads, args.dim, at == 0, low, o);
     if (once && args.after != nullptr) args.after(args.context, t);
   }
   /// Weights were not yet shares, or there were no rows: the sink has all.
@@ -371,8 +390,9 @@ private:
 
 } // namespace
 
-std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim) {
-  return room_in(nullptr, heads, dim, k_attend_tokens, k_many_blocks).bytes;
+std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim, bool act8) {
+  const auto room = act8 ? room_in<1> : room_in<2>;
+  return room(nullptr, heads, dim, k_attend_tokens, k_many_blocks).bytes;
 }
 
 bool attend_tiles_takes(std::int64_t heads, std::int64_t dim, bool rounded) {
@@ -383,9 +403,12 @@ void attend_tiles(const AttendArgs& args) {
   std::int64_t rows = 0;
   for (std::int64_t s = 0; s < args.n_segments; ++s) rows += args.segments[s].count;
   const std::int64_t most = args.tokens > 1 ? k_many_blocks : k_blocks;
-  Attention attention(args, most, rows <= most * k_block);
+  const bool once = rows <= most * k_block;
   begin_squares();
-  attention.run();
+  if (args.act8)
+    Attention<1>(args, most, once).run();
+  else
+    Attention<2>(args, most, once).run();
   tiles_end();
 }
 
@@ -408,17 +431,17 @@ void index_score_tiles(const IndexScoreArgs& args) {
   alignas(64) float score[k_block * k_index_heads];
   const std::int64_t heads = args.heads, steps = args.dim / k_block;
   const Operand query{queries[0], queries[1]}, key{keys[0], keys[1]};
-  const bool query_low = put_queries(args.q, heads, args.dim, query);
+  const bool query_low = put_queries<2>(args.q, heads, args.dim, query);
   begin_squares();
   RowReader reader(&args.rows, 1);
   std::int64_t done = 0;
   bool low[k_most_steps];
   Coming none;
   for (RowBlock rows = next_block(reader); rows.n > 0; rows = next_block(reader)) {
-    put_rows<false>(rows, 0, 1, steps, key, key, low);
+    put_rows<2, false>(rows, 0, 1, steps, key, key, low);
     for (std::int64_t h = 0; h < heads; h += k_block) {
       zero_square();
-      add_scores(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low, none, 0);
+      add_scores<2>(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low, none, 0);
       store_square(score + h, heads);
     }
     for (std::int64_t r = 0; r < rows.n; ++r) {

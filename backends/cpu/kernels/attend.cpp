@@ -75,11 +75,11 @@ SCF_INLINE void mix_chunk(const AttendArgs& a, const float* p, const Running* he
 
 } // namespace
 
-std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim) {
+std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim, [[maybe_unused]] bool act8) {
   std::uint64_t bytes =
       static_cast<std::uint64_t>(k_chunk * (attend_stride(dim) + heads) + heads * dim) * sizeof(float);
 #ifdef SCF_HAS_TILES
-  bytes = greater(bytes, attend_tiles_scratch(heads, dim));
+  bytes = greater(bytes, attend_tiles_scratch(heads, dim, act8));
 #endif
   return up_to_line(bytes);
 }

@@ -14,7 +14,7 @@ std::uint64_t plain_tiles_scratch(std::int64_t tokens);
 bool plain_tiles_takes(DType dtype, const GemmArgs& args);
 void plain_tiles(DType dtype, const GemmArgs& args);
 /// Attention and indexer for sets with tile registers (SCF_HAS_TILES), where `takes` says that the shapes fit.
-std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim);
+std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim, bool act8);
 bool attend_tiles_takes(std::int64_t heads, std::int64_t dim, bool rounded);
 void attend_tiles(const AttendArgs& args);
 bool index_score_tiles_takes(const IndexScoreArgs& args);
@@ -32,7 +32,7 @@ void round_kv8(float* x, std::int64_t n);
 void round_idx4(float* x, std::int64_t n);
 void mix(const MixArgs& args);
 
-std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim);
+std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim, bool act8);
 std::int64_t attend_together(std::int64_t heads, std::int64_t dim, bool rounded);
 void attend(const AttendArgs& args);
 void index_score(const IndexScoreArgs& args);

@@ -210,7 +210,8 @@ class AttentionMixed final : public OpKernel {
 public:
   AttentionMixed(const Isa& isa, const NodeView& node)
       : OpKernel(isa), view_(node), scale_(static_cast<float>(node.attr_float("scale", 1.0))), dim_(node.in(0).cols()),
-        scratch_(isa.attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), dim_)) {}
+        act8_(node.attr_int("act8") != 0),
+        scratch_(isa.attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), dim_, act8_)) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override { return scratch_ * workers; }
   bool in_place() const override { return true; }
   std::int64_t takes_before() const override { return dim_; } // heads of a token
@@ -224,7 +225,7 @@ public:
     // Pieces of work: some heads of one token, so many that all workers have some.
     const std::int64_t wanted = (worker.count() + batch.tokens - 1) / std::max<std::int64_t>(1, batch.tokens);
     const std::int64_t groups = std::clamp<std::int64_t>(wanted, (heads + k_attend_heads - 1) / k_attend_heads, heads);
-    const std::int64_t most = groups > 1 ? 1 : isa_.attend_together(heads, dim, ring.half());
+    const std::int64_t most = groups > 1 ? 1 : isa_.attend_together(heads, dim, rounded(ring));
     const std::int64_t together = std::clamp<std::int64_t>(batch.tokens / (k_pieces * worker.count()), 1, most);
     sdk::take_pieces(call.tickets[0], (batch.tokens + together - 1) / together * groups, [&](std::int64_t i) {
       const std::int64_t end = batch.tokens - i / groups * together; // late tokens see more rows
@@ -241,6 +242,9 @@ public:
 
 private:
   static constexpr std::int64_t k_pieces = 4; // per worker, at least
+
+  /// Whether a row may be multiplied as if f16 held it.
+  bool rounded(const State& ring) const { return act8_ || ring.half(); }
 
   struct Hooks {
     const KernelCall& call;
@@ -267,13 +271,14 @@ private:
     const std::int64_t at = (tokens.begin * heads + h.begin) * dim_, width = (h.end - h.begin) * dim_;
     const Hooks hooks{call, at, heads * dim_, width};
     isa_.attend({call.input(0).f32() + at, call.input(5).f32() + h.begin, call.output(0).f32() + at, h.end - h.begin,
-                 dim_, scale_, rows.segment, rows.n, scratch, ring.half(), count, count > 1 ? seen : nullptr,
+                 dim_, scale_, rows.segment, rows.n, scratch, rounded(ring), act8_, count, count > 1 ? seen : nullptr,
                  Hooks::before, Hooks::after, &hooks});
   }
 
   View view_;
   float scale_;
   std::int64_t dim_;
+  bool act8_;
   std::uint64_t scratch_; // bytes of a worker
 };
 
