@@ -205,9 +205,10 @@ Tolerance tolerance_for(const Case& test, std::size_t output) {
   if (op == "attention_mixed") {
     if (output != 0) return {};
     // Eight bits round away 0.16 % (2^-7 / sqrt(12), of mantissas from 1 to 2). Scores around 1.5 are 0.34 % off, which
-    // weights are then too, and 0.16 % themselves, as rows are: 0.41 % together; an element may be 5 times that off.
-    // Where one row has most of the weight, both roundings at their largest are 2 * 2^-8 of it.
-    return on(test, "act8") ? Tolerance{2.1e-2, 7.9e-3, 0, 0, 0, 6e-3} : Tolerance{2e-3, 1e-3};
+    // weights are then too, and 0.16 % themselves, as rows are: 0.41 % together; an element may be 5 times that off,
+    // and of thousands a few where large scores meet. Where one row has most of the weight, both roundings at their
+    // largest are 2 * 2^-8 of it.
+    return on(test, "act8") ? Tolerance{2.1e-2, 7.9e-3, 1e-3, 4e-2, 0, 6e-3} : Tolerance{2e-3, 1e-3};
   }
   if (op == "attn_scores" || op == "index_score") return {1e-3, 1e-4};
   if (op == "attn_mix" || op == "softmax_sink" || op == "hc_split" || op == "route_weights") return {1e-4, 1e-4};

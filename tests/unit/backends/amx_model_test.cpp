@@ -140,7 +140,7 @@ TEST(AmxModelAttention, OfTokensTogetherIsThatOfEach) {
   for (const std::int64_t tokens : {std::int64_t{2}, most})
     for (const std::int64_t kept : {8, 40, 530, 700, 1500}) { // one chunk, and several
       EXPECT_LT(together_against_alone(tokens, 128, kept, false), 1e-4) << tokens << " tokens, " << kept << " rows";
-      EXPECT_LT(together_against_alone(tokens, 128, kept, true), 1e-2) << tokens << " tokens, " << kept << " rows";
+      EXPECT_LT(together_against_alone(tokens, 128, kept, true), 1.5e-2) << tokens << " tokens, " << kept << " rows";
     }
 }
 
