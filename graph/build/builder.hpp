@@ -16,7 +16,7 @@ struct BuildOptions {
   std::int64_t n_slots = 1;       // sequences that have state
   std::int64_t max_ctx = 4096;    // positions per slot
   std::int64_t rewind_rows = 64;  // tokens that a slot can go back without a checkpoint
-  bool act8 = true;               // kernels may quantise activations to int8
+  bool act8 = true;               // kernels may round activations to 8 bits
   bool kv8 = true;                // E4M3 round trip of cached rows, as in training
   bool idx4 = true;               // Hadamard + E2M1 round trip in the indexer, as in training
   DType cache_dtype = DType::f16; // of window and compressed rows: f16 or f32
