@@ -214,15 +214,30 @@ SCF_INLINE void clear_unseen(const Seen& seen, std::int64_t at, std::int64_t pad
   clear(seen.end[1], at + padded);
 }
 
+/// 2^x of x <= 0 to 1e-4 of it: bf16 keeps less. NaN stays.
+SCF_INLINE F short_exp2(F x) {
+  x = max(set1(-126.0f), x);
+  const F n = round(x), r = x - n;
+  F p = set1(5.51716691e-2f);
+  p = fma(p, r, set1(2.42611122e-1f));
+  p = fma(p, r, set1(6.93260985e-1f));
+  p = fma(p, r, set1(9.99928074e-1f));
+  return p * pow2(n);
+}
+
 /// Scores [n][heads] of the rows from `at` become weights.
+template <int PARTS>
 SCF_INLINE void weigh(float* score, const Seen& seen, std::int64_t at, std::int64_t n, std::int64_t padded,
                       std::int64_t heads, float scale, Softmax& of) {
   for (std::int64_t h = 0; h < heads; h += k_lanes) {
     const F before = load(of.top + h);
-    F high = before, total = zero();
-    each_seen(seen, at, n, [&](std::int64_t r) { high = max(high, load(score + r * heads + h) * set1(scale)); });
+    F high = set1(-__builtin_inff()), total = zero();
+    each_seen(seen, at, n, [&](std::int64_t r) { high = max(high, load(score + r * heads + h)); });
+    high = max(before, high * set1(scale));
+    const F unit = set1(scale * 1.44269504f), shift = high * set1(-1.44269504f);
     each_seen(seen, at, n, [&](std::int64_t r) {
-      const F p = exp(load(score + r * heads + h) * set1(scale) - high);
+      const F s = load(score + r * heads + h);
+      const F p = PARTS == 1 ? short_exp2(fma(s, unit, shift)) : exp(s * set1(scale) - high);
       store(score + r * heads + h, p);
       total = total + p;
     });
@@ -357,7 +372,7 @@ private:
       next = {reinterpret_cast<const std::byte*>(args.q + (t + 1) * heads * dim), 0, 1, heads * dim / 16};
     score_chunk<PARTS>(room, queries, chunk.blocks, heads, dim, of.query_low, low, next);
     const Seen seen = args.seen != nullptr ? args.seen[t] : Seen{{0, at + chunk.n}, {at + chunk.n, at + chunk.n}};
-    weigh(room.score, seen, at, chunk.n, chunk.blocks * k_block, heads, args.scale, of);
+    weigh<PARTS>(room.score, seen, at, chunk.n, chunk.blocks * k_block, heads, args.scale, of);
     alignas(64) float share[k_attend_heads];
     for (std::int64_t h = 0; h < heads; ++h) share[h] = once ? 1.0f / of.weights[h] : 1.0f;
     put_weights<PARTS>(room.score, chunk.blocks, most, heads, share, room.weights[t]);
