@@ -90,11 +90,13 @@ SCF_INLINE RowBlock next_block(RowReader& reader) {
 }
 
 /// 32 rows as keys (rows by columns) and, when wanted, as values (pairs of rows by columns). `needs_low`: per step; low
-/// parts are only there where it says so. `blocks`: of all values.
+/// parts are only there where it says so. `blocks`: of all values. `coming`: as many lines of it for each step.
 template <int PARTS, bool VALUES>
 SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t blocks, std::int64_t steps,
-                         const Operand& keys, const Operand& values, bool* needs_low) {
+                         const Operand& keys, const Operand& values, bool* needs_low, Coming& coming,
+                         std::int64_t lines) {
   for (std::int64_t s = 0; s < steps; ++s) {
+    coming.fetch(lines);
     const std::int64_t tile = (block * steps + s) * 2, at = (s * blocks + block) * 2, column = s * k_block;
     U16 low{};
     for (std::int64_t r = 0; r < 16; ++r) {
@@ -274,13 +276,17 @@ struct Chunk {
   std::int64_t blocks, most, n;
 };
 
+/// `coming`: what is fetched meanwhile, in a chunk of `expected` blocks.
 template <int PARTS>
-SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t dim, std::int64_t most, Lows& low) {
+SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t dim, std::int64_t most, Lows& low,
+                            Coming coming, std::int64_t expected) {
+  const std::int64_t lines = coming.each(greater(expected, std::int64_t{1}) * (dim / k_block));
   Chunk chunk{0, most, 0};
   while (chunk.blocks < most) {
     const RowBlock rows = next_block(reader);
     if (rows.n == 0) break;
-    put_rows<PARTS, true>(rows, chunk.blocks, most, dim / k_block, room.keys, room.values, low[chunk.blocks]);
+    put_rows<PARTS, true>(rows, chunk.blocks, most, dim / k_block, room.keys, room.values, low[chunk.blocks], coming,
+                          lines);
     chunk.n += rows.n;
     ++chunk.blocks;
     if (rows.n < k_block) break;
@@ -339,17 +345,18 @@ SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk&
       }
 }
 
-/// One call. `most`: blocks in a chunk; `once`: all rows are one chunk.
+/// One call. `most`: blocks in a chunk; `once`: all rows are one chunk; `expected`: blocks in the first one.
 template <int PARTS> class Attention {
 public:
-  Attention(const AttendArgs& a, std::int64_t blocks, bool one_chunk)
-      : args(a), most(blocks), once(one_chunk), room(room_in<PARTS>(a.scratch, a.heads, a.dim, a.tokens, blocks)) {}
+  Attention(const AttendArgs& a, std::int64_t rows)
+      : args(a), most(a.tokens > 1 ? k_many_blocks : k_blocks), expected(lesser(most, (rows + k_block - 1) / k_block)),
+        once(rows <= most * k_block), room(room_in<PARTS>(a.scratch, a.heads, a.dim, a.tokens, most)) {}
 
   void run() {
     for (std::int64_t t = 0; t < args.tokens; ++t) softmax[t].begin(args.sinks, args.heads);
     RowReader reader(args.segments, args.n_segments);
     std::int64_t at = 0;
-    for (Chunk chunk; (chunk = read_chunk<PARTS>(reader, room, args.dim, most, low)).n > 0; at += chunk.n) {
+    for (Chunk chunk; (chunk = read(reader, at == 0)).n > 0; at += chunk.n) {
       for (std::int64_t t = 0; t < args.tokens; ++t) score(t, chunk, at);
       for (std::int64_t t = 0; t < args.tokens; ++t) mix(t, chunk, at);
     }
@@ -358,6 +365,15 @@ public:
 
 private:
   float* result(std::int64_t t) const { return args.o + t * args.heads * args.dim; }
+  /// Queries of a token, which come from memory; nothing behind the last one.
+  Coming queries_of(std::int64_t t) const {
+    if (t >= args.tokens) return {};
+    return {reinterpret_cast<const std::byte*>(args.q + t * args.heads * args.dim), 0, 1, args.heads * args.dim / 16};
+  }
+
+  Chunk read(RowReader& reader, bool first) {
+    return read_chunk<PARTS>(reader, room, args.dim, most, low, first ? queries_of(0) : Coming{}, expected);
+  }
 
   void score(std::int64_t t, const Chunk& chunk, std::int64_t at) {
     const std::int64_t heads = args.heads, dim = args.dim;
@@ -367,10 +383,8 @@ private:
       if (args.before != nullptr) args.before(args.context, t);
       of.query_low = put_queries<PARTS>(args.q + t * heads * dim, heads, dim, queries);
     }
-    Coming next;
-    if (at == 0 && t + 1 < args.tokens)
-      next = {reinterpret_cast<const std::byte*>(args.q + (t + 1) * heads * dim), 0, 1, heads * dim / 16};
-    score_chunk<PARTS>(room, queries, chunk.blocks, heads, dim, of.query_low, low, next);
+    score_chunk<PARTS>(room, queries, chunk.blocks, heads, dim, of.query_low, low,
+                       at == 0 ? queries_of(t + 1) : Coming{});
     const Seen seen = args.seen != nullptr ? args.seen[t] : Seen{{0, at + chunk.n}, {at + chunk.n, at + chunk.n}};
     weigh<PARTS>(room.score, seen, at, chunk.n, chunk.blocks * k_block, heads, args.scale, of);
     alignas(64) float share[k_attend_heads];
@@ -396,7 +410,7 @@ private:
   }
 
   const AttendArgs& args;
-  const std::int64_t most;
+  const std::int64_t most, expected;
   const bool once;
   const Room room;
   Softmax softmax[k_attend_tokens];
@@ -417,13 +431,11 @@ bool attend_tiles_takes(std::int64_t heads, std::int64_t dim, bool rounded) {
 void attend_tiles(const AttendArgs& args) {
   std::int64_t rows = 0;
   for (std::int64_t s = 0; s < args.n_segments; ++s) rows += args.segments[s].count;
-  const std::int64_t most = args.tokens > 1 ? k_many_blocks : k_blocks;
-  const bool once = rows <= most * k_block;
   begin_squares();
   if (args.act8)
-    Attention<1>(args, most, once).run();
+    Attention<1>(args, rows).run();
   else
-    Attention<2>(args, most, once).run();
+    Attention<2>(args, rows).run();
   tiles_end();
 }
 
@@ -453,7 +465,7 @@ void index_score_tiles(const IndexScoreArgs& args) {
   bool low[k_most_steps];
   Coming none;
   for (RowBlock rows = next_block(reader); rows.n > 0; rows = next_block(reader)) {
-    put_rows<2, false>(rows, 0, 1, steps, key, key, low);
+    put_rows<2, false>(rows, 0, 1, steps, key, key, low, none, 0);
     for (std::int64_t h = 0; h < heads; h += k_block) {
       zero_square();
       add_scores<2>(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low, none, 0);
