@@ -231,22 +231,38 @@ SCF_INLINE F short_exp2(F x) {
 template <int PARTS>
 SCF_INLINE void weigh(float* score, const Seen& seen, std::int64_t at, std::int64_t n, std::int64_t padded,
                       std::int64_t heads, float scale, Softmax& of) {
-  for (std::int64_t h = 0; h < heads; h += k_lanes) {
-    const F before = load(of.top + h);
-    F high = set1(-__builtin_inff()), total = zero();
-    each_seen(seen, at, n, [&](std::int64_t r) { high = max(high, load(score + r * heads + h)); });
-    high = max(before, high * set1(scale));
-    const F unit = set1(scale * 1.44269504f), shift = high * set1(-1.44269504f);
+  constexpr int n_side = k_block / k_lanes; // vectors side by side: whole stretches of what is stored
+  const F unit = set1(scale * 1.44269504f);
+  for (std::int64_t h = 0; h < heads; h += k_block) {
+    F high[n_side], total[n_side], shift[n_side];
+    for (int u = 0; u < n_side; ++u) {
+      high[u] = set1(-__builtin_inff());
+      total[u] = zero();
+    }
     each_seen(seen, at, n, [&](std::int64_t r) {
-      const F s = load(score + r * heads + h);
-      const F p = PARTS == 1 ? short_exp2(fma(s, unit, shift)) : exp(s * set1(scale) - high);
-      store(score + r * heads + h, p);
-      total = total + p;
+      const float* s = score + r * heads + h;
+      for (int u = 0; u < n_side; ++u) high[u] = max(high[u], load(s + u * k_lanes));
     });
-    const F keep = exp(before - high);
-    store(of.keep + h, keep);
-    store(of.weights + h, fma(load(of.weights + h), keep, total));
-    store(of.top + h, high);
+    for (int u = 0; u < n_side; ++u) {
+      high[u] = max(load(of.top + h + u * k_lanes), high[u] * set1(scale));
+      shift[u] = high[u] * set1(-1.44269504f);
+    }
+    each_seen(seen, at, n, [&](std::int64_t r) {
+      float* s = score + r * heads + h;
+      for (int u = 0; u < n_side; ++u) {
+        const F v = load(s + u * k_lanes);
+        const F p = PARTS == 1 ? short_exp2(fma(v, unit, shift[u])) : exp(v * set1(scale) - high[u]);
+        store(s + u * k_lanes, p);
+        total[u] = total[u] + p;
+      }
+    });
+    for (int u = 0; u < n_side; ++u) {
+      const std::int64_t i = h + u * k_lanes;
+      const F keep = exp(load(of.top + i) - high[u]);
+      store(of.keep + i, keep);
+      store(of.weights + i, fma(load(of.weights + i), keep, total[u]));
+      store(of.top + i, high[u]);
+    }
   }
   clear_unseen(seen, at, padded, heads, score);
 }
