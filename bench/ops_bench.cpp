@@ -40,7 +40,10 @@ void rows_with_work(CaseBuilder& b, std::int64_t rows, std::int64_t width, DType
 /// `ratio` 0: a plain layer; 4: 512 selected rows.
 ops::Case attention(std::int64_t ratio, At at) {
   CaseBuilder b("attention_mixed", fmt::format("r{} {}", ratio, at.name()), at.tokens,
-                {{"window", k_window}, {"ratio", ratio}, {"scale", 1.0 / std::sqrt(static_cast<double>(k_dim))}});
+                {{"window", k_window},
+                 {"ratio", ratio},
+                 {"scale", 1.0 / std::sqrt(static_cast<double>(k_dim))},
+                 {"act8", std::int64_t{1}}});
   b.activations({b.T(), n(k_heads), n(k_dim)}).activations({b.T(), n(k_dim)}, 1.0, true);
   rows_with_work(b, k_window, k_dim);
   const std::int64_t cached = ratio == 0 ? 0 : (at.pos + at.tokens) / ratio;
