@@ -24,8 +24,9 @@ namespace {
 constexpr std::int64_t k_block = k_square; // rows, heads and columns that two tiles hold
 constexpr std::int64_t k_blocks = 6;       // of rows in a chunk of one token
 constexpr std::int64_t k_many_blocks = 21; // of several tokens
-constexpr std::int64_t k_near_blocks = 12; // whose weights stay in the first-level cache
-constexpr std::int64_t k_steps = 16;       // blocks of columns whose queries stay there
+/// Blocks of rows whose weights are used together; of one part that is all.
+template <int PARTS> constexpr std::int64_t k_near_blocks = PARTS == 1 ? k_many_blocks : 12;
+constexpr std::int64_t k_steps = 16; // blocks of columns whose queries stay there
 constexpr std::int64_t k_most_steps = k_attend_dim / k_block;
 
 // ---- operands -------------------------------------------------------------------------------------------------------
@@ -334,14 +335,14 @@ SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk&
                           std::int64_t dim, bool first, const Lows& low, float* o) {
   const std::int64_t steps = dim / k_block;
   for (std::int64_t h = 0; h < heads; h += k_block)
-    for (std::int64_t begin = 0; begin < chunk.blocks; begin += k_near_blocks)
+    for (std::int64_t begin = 0; begin < chunk.blocks; begin += k_near_blocks<PARTS>)
       for (std::int64_t s = 0; s < steps; ++s) {
         float* out = o + h * dim + s * k_block;
         if (first && begin == 0)
           zero_square();
         else
           load_square(out, dim);
-        const std::int64_t end = lesser(chunk.blocks, begin + k_near_blocks);
+        const std::int64_t end = lesser(chunk.blocks, begin + k_near_blocks<PARTS>);
         for (std::int64_t b = begin; b < end; ++b) {
           const std::int64_t w = (h / k_block * chunk.most + b) * 2 * k_tile_bytes,
                              v = (s * chunk.most + b) * 2 * k_tile_bytes;
