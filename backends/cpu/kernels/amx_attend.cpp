@@ -48,6 +48,9 @@ template <int PARTS> SCF_INLINE Cut cut_row(const RowAt& row, std::int64_t colum
 /// only where there are two.
 struct Operand {
   std::int8_t *high, *low;
+  Operand from(std::int64_t tile) const {
+    return {high + tile * k_tile_bytes, low != nullptr ? low + tile * k_tile_bytes : nullptr};
+  }
 };
 SCF_INLINE void put(std::int8_t* tiles, std::int64_t tile, std::int64_t row, U16 words) {
   store_as(tiles + tile * k_tile_bytes + 64 * row, words);
@@ -181,7 +184,7 @@ SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim, s
     room.queries[t] = operand(heads * dim);
     room.weights[t] = operand(rows * heads);
   }
-  room.score = reinterpret_cast<float*>(take(rows * heads * 4));
+  room.score = reinterpret_cast<float*>(take(rows * k_block * 4));
   room.bytes = used;
   return room;
 }
@@ -189,7 +192,7 @@ SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim, s
 /// What a token carries from chunk to chunk.
 struct Softmax {
   alignas(64) float top[k_attend_heads], weights[k_attend_heads], keep[k_attend_heads];
-  bool query_low;
+  bool query_low[k_attend_heads / k_block];
 
   void begin(const float* sinks, std::int64_t heads) {
     for (std::int64_t h = 0; h < heads; ++h) {
@@ -206,11 +209,11 @@ template <class Body> SCF_INLINE void each_seen(const Seen& seen, std::int64_t a
       body(r);
 }
 /// Scores of rows that it does not see, and of those beyond n, become weights of zero.
-SCF_INLINE void clear_unseen(const Seen& seen, std::int64_t at, std::int64_t padded, std::int64_t heads, float* score) {
+SCF_INLINE void clear_unseen(const Seen& seen, std::int64_t at, std::int64_t padded, float* score) {
   const auto clear = [&](std::int64_t from, std::int64_t to) {
     from = greater(from - at, std::int64_t{0});
     to = lesser(to - at, padded);
-    if (from < to) __builtin_memset(score + from * heads, 0, static_cast<std::size_t>((to - from) * heads) * 4);
+    if (from < to) __builtin_memset(score + from * k_block, 0, static_cast<std::size_t>((to - from) * k_block) * 4);
   };
   clear(at, seen.begin[0]);
   clear(seen.end[0], seen.begin[1]);
@@ -228,60 +231,55 @@ SCF_INLINE F short_exp2(F x) {
   return p * pow2(n);
 }
 
-/// Scores [n][heads] of the rows from `at` become weights.
+/// Scores [n][32] of the rows from `at` with 32 heads from h on become weights.
 template <int PARTS>
 SCF_INLINE void weigh(float* score, const Seen& seen, std::int64_t at, std::int64_t n, std::int64_t padded,
-                      std::int64_t heads, float scale, Softmax& of) {
-  constexpr int n_side = k_block / k_lanes; // vectors side by side: whole stretches of what is stored
+                      std::int64_t h, float scale, Softmax& of) {
+  constexpr int n_side = k_block / k_lanes; // vectors of a row
   const F unit = set1(scale * 1.44269504f);
-  for (std::int64_t h = 0; h < heads; h += k_block) {
-    F high[n_side], total[n_side], shift[n_side];
-    for (int u = 0; u < n_side; ++u) {
-      high[u] = set1(-__builtin_inff());
-      total[u] = zero();
-    }
-    each_seen(seen, at, n, [&](std::int64_t r) {
-      const float* s = score + r * heads + h;
-      for (int u = 0; u < n_side; ++u) high[u] = max(high[u], load(s + u * k_lanes));
-    });
-    for (int u = 0; u < n_side; ++u) {
-      high[u] = max(load(of.top + h + u * k_lanes), high[u] * set1(scale));
-      shift[u] = high[u] * set1(-1.44269504f);
-    }
-    each_seen(seen, at, n, [&](std::int64_t r) {
-      float* s = score + r * heads + h;
-      for (int u = 0; u < n_side; ++u) {
-        const F v = load(s + u * k_lanes);
-        const F p = PARTS == 1 ? short_exp2(fma(v, unit, shift[u])) : exp(v * set1(scale) - high[u]);
-        store(s + u * k_lanes, p);
-        total[u] = total[u] + p;
-      }
-    });
-    for (int u = 0; u < n_side; ++u) {
-      const std::int64_t i = h + u * k_lanes;
-      const F keep = exp(load(of.top + i) - high[u]);
-      store(of.keep + i, keep);
-      store(of.weights + i, fma(load(of.weights + i), keep, total[u]));
-      store(of.top + i, high[u]);
-    }
+  F high[n_side], total[n_side], shift[n_side];
+  for (int u = 0; u < n_side; ++u) {
+    high[u] = set1(-__builtin_inff());
+    total[u] = zero();
   }
-  clear_unseen(seen, at, padded, heads, score);
+  each_seen(seen, at, n, [&](std::int64_t r) {
+    for (int u = 0; u < n_side; ++u) high[u] = max(high[u], load(score + r * k_block + u * k_lanes));
+  });
+  for (int u = 0; u < n_side; ++u) {
+    high[u] = max(load(of.top + h + u * k_lanes), high[u] * set1(scale));
+    shift[u] = high[u] * set1(-1.44269504f);
+  }
+  each_seen(seen, at, n, [&](std::int64_t r) {
+    for (int u = 0; u < n_side; ++u) {
+      float* p = score + r * k_block + u * k_lanes;
+      const F s = load(p), w = PARTS == 1 ? short_exp2(fma(s, unit, shift[u])) : exp(s * set1(scale) - high[u]);
+      store(p, w);
+      total[u] = total[u] + w;
+    }
+  });
+  for (int u = 0; u < n_side; ++u) {
+    const std::int64_t i = h + u * k_lanes;
+    const F keep = exp(load(of.top + i) - high[u]);
+    store(of.keep + i, keep);
+    store(of.weights + i, fma(load(of.weights + i), keep, total[u]));
+    store(of.top + i, high[u]);
+  }
+  clear_unseen(seen, at, padded, score);
 }
 
-/// Weights [rows][heads] as heads by pairs of rows; `share` of each head's.
+/// Weights [rows][32] as heads by pairs of rows; `share` of each head's.
 template <int PARTS>
-SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, std::int64_t most, std::int64_t heads,
-                            const float* share, const Operand& out) {
-  for (std::int64_t h = 0; h < heads; h += 16) {
+SCF_INLINE void put_weights(const float* weight, std::int64_t blocks, const float* share, const Operand& out) {
+  for (std::int64_t h = 0; h < k_block; h += 16) {
     const F16 of_heads = load_as<F16>(share + h);
     for (std::int64_t b = 0; b < blocks; ++b) {
       Cut words[16];
       for (std::int64_t r = 0; r < 16; ++r) {
-        const float* p = weight + (b * k_block + r) * heads + h;
-        words[r] =
-            pair(cut_into<PARTS>(load_as<F16>(p) * of_heads), cut_into<PARTS>(load_as<F16>(p + 16 * heads) * of_heads));
+        const float* p = weight + (b * k_block + r) * k_block + h;
+        words[r] = pair(cut_into<PARTS>(load_as<F16>(p) * of_heads),
+                        cut_into<PARTS>(load_as<F16>(p + 16 * k_block) * of_heads));
       }
-      put_turned<PARTS>(out, (h / k_block * most + b) * 2 + h / 16 % 2, words);
+      put_turned<PARTS>(out, b * 2 + h / 16, words);
     }
   }
 }
@@ -311,23 +309,21 @@ SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t di
   return chunk;
 }
 
-/// `coming`: the queries of the next token.
+/// Of 32 heads. `coming`: as many lines of it for each step.
 template <int PARTS>
-SCF_INLINE void score_chunk(const Room& room, const Operand& queries, std::int64_t blocks, std::int64_t heads,
-                            std::int64_t dim, bool query_low, const Lows& low, Coming coming) {
-  const std::int64_t steps = dim / k_block, lines = coming.each(heads / k_block * blocks * steps);
-  for (std::int64_t h = 0; h < heads; h += k_block)
-    for (std::int64_t begin = 0; begin < steps; begin += k_steps)
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        float* score = room.score + b * k_block * heads + h;
-        if (begin == 0)
-          zero_square();
-        else
-          load_square(score, heads);
-        add_scores<PARTS>(room.keys, b * steps * 2, queries, h / k_block * steps * 2, begin,
-                          lesser(steps, begin + k_steps), query_low, low[b], coming, lines);
-        store_square(score, heads);
-      }
+SCF_INLINE void score_chunk(const Room& room, const Operand& queries, std::int64_t blocks, std::int64_t steps,
+                            bool query_low, const Lows& low, Coming& coming, std::int64_t lines) {
+  for (std::int64_t begin = 0; begin < steps; begin += k_steps)
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      float* score = room.score + b * k_block * k_block;
+      if (begin == 0)
+        zero_square();
+      else
+        load_square(score, k_block);
+      add_scores<PARTS>(room.keys, b * steps * 2, queries, 0, begin, lesser(steps, begin + k_steps), query_low, low[b],
+                        coming, lines);
+      store_square(score, k_block);
+    }
 }
 
 template <int PARTS>
@@ -393,20 +389,25 @@ private:
   }
 
   void score(std::int64_t t, const Chunk& chunk, std::int64_t at) {
-    const std::int64_t heads = args.heads, dim = args.dim;
-    const Operand& queries = room.queries[once ? 0 : t];
+    if (at == 0 && args.before != nullptr) args.before(args.context, t);
+    Coming next = at == 0 ? queries_of(t + 1) : Coming{};
+    const std::int64_t lines = next.each(args.heads / k_block * chunk.blocks * (args.dim / k_block));
+    for (std::int64_t h = 0; h < args.heads; h += k_block) score_heads(t, h, chunk, at, next, lines);
+  }
+  /// 32 heads from h on.
+  void score_heads(std::int64_t t, std::int64_t h, const Chunk& chunk, std::int64_t at, Coming& next,
+                   std::int64_t lines) {
+    const std::int64_t dim = args.dim, steps = dim / k_block;
+    const Operand queries = once ? room.queries[0] : room.queries[t].from(h / k_block * steps * 2);
     Softmax& of = softmax[t];
-    if (at == 0) {
-      if (args.before != nullptr) args.before(args.context, t);
-      of.query_low = put_queries<PARTS>(args.q + t * heads * dim, heads, dim, queries);
-    }
-    score_chunk<PARTS>(room, queries, chunk.blocks, heads, dim, of.query_low, low,
-                       at == 0 ? queries_of(t + 1) : Coming{});
+    bool& query_low = of.query_low[h / k_block];
+    if (at == 0) query_low = put_queries<PARTS>(args.q + (t * args.heads + h) * dim, k_block, dim, queries);
+    score_chunk<PARTS>(room, queries, chunk.blocks, steps, query_low, low, next, lines);
     const Seen seen = args.seen != nullptr ? args.seen[t] : Seen{{0, at + chunk.n}, {at + chunk.n, at + chunk.n}};
-    weigh<PARTS>(room.score, seen, at, chunk.n, chunk.blocks * k_block, heads, args.scale, of);
-    alignas(64) float share[k_attend_heads];
-    for (std::int64_t h = 0; h < heads; ++h) share[h] = once ? 1.0f / of.weights[h] : 1.0f;
-    put_weights<PARTS>(room.score, chunk.blocks, most, heads, share, room.weights[t]);
+    weigh<PARTS>(room.score, seen, at, chunk.n, chunk.blocks * k_block, h, args.scale, of);
+    alignas(64) float share[k_block];
+    for (std::int64_t i = 0; i < k_block; ++i) share[i] = once ? 1.0f / of.weights[h + i] : 1.0f;
+    put_weights<PARTS>(room.score, chunk.blocks, share, room.weights[t].from(h / k_block * most * 2));
   }
   void mix(std::int64_t t, const Chunk& chunk, std::int64_t at) {
     float* o = result(t);
