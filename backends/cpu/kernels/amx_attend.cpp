@@ -93,41 +93,36 @@ SCF_INLINE RowBlock next_block(RowReader& reader) {
   return block;
 }
 
-/// 32 rows as keys (rows by columns) and, when wanted, as values (pairs of rows by columns). `needs_low`: per step; low
-/// parts are only there where it says so. `blocks`: of all values. `coming`: as many lines of it for each step.
-template <int PARTS, bool VALUES>
+enum class As { keys, values };
+/// 32 rows as keys (rows by columns) or as values (pairs of rows by columns). `needs_low`: per step; low parts are only
+/// there where it says so. `blocks`: of all values. `coming`: as many lines of it for each step.
+template <int PARTS, As AS>
 SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t blocks, std::int64_t steps,
-                         const Operand& keys, const Operand& values, bool* needs_low, Coming& coming,
-                         std::int64_t lines) {
+                         const Operand& out, bool* needs_low, Coming& coming, std::int64_t lines) {
   for (std::int64_t s = 0; s < steps; ++s) {
     coming.fetch(lines);
-    const std::int64_t tile = (block * steps + s) * 2, at = (s * blocks + block) * 2, column = s * k_block;
-    U16 low{};
-    for (std::int64_t r = 0; r < 16; ++r) {
-      const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
-      const Cut a = cut_row<PARTS>(upper, column), b = cut_row<PARTS>(upper, column + 16),
-                c = cut_row<PARTS>(lower, column), d = cut_row<PARTS>(lower, column + 16);
-      put(keys.high, tile, r, a.high >> 16 | b.high);
-      put(keys.high, tile + 1, r, c.high >> 16 | d.high);
-      if constexpr (VALUES) {
-        put(values.high, at, r, a.high >> 16 | c.high);
-        put(values.high, at + 1, r, b.high >> 16 | d.high);
+    const std::int64_t tile = (AS == As::keys ? block * steps + s : s * blocks + block) * 2, column = s * k_block;
+    const auto put_parts = [&](std::int8_t* tiles, std::int64_t r, U16 a, U16 b, U16 c, U16 d) {
+      put(tiles, tile, r, a >> 16 | (AS == As::keys ? b : c));
+      put(tiles, tile + 1, r, (AS == As::keys ? c : b) >> 16 | d);
+    };
+    const auto each_pair = [&](auto body) {
+      for (std::int64_t r = 0; r < 16; ++r) {
+        const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
+        body(r, cut_row<PARTS>(upper, column), cut_row<PARTS>(upper, column + 16), cut_row<PARTS>(lower, column),
+             cut_row<PARTS>(lower, column + 16));
       }
+    };
+    U16 low{};
+    each_pair([&](std::int64_t r, const Cut& a, const Cut& b, const Cut& c, const Cut& d) {
+      put_parts(out.high, r, a.high, b.high, c.high, d.high);
       low |= a.low | b.low | c.low | d.low;
-    }
+    });
     needs_low[s] = any(low);
     if (!needs_low[s]) continue;
-    for (std::int64_t r = 0; r < 16; ++r) {
-      const RowAt &upper = rows.row[r], &lower = rows.row[r + 16];
-      const Cut a = cut_row<PARTS>(upper, column), b = cut_row<PARTS>(upper, column + 16),
-                c = cut_row<PARTS>(lower, column), d = cut_row<PARTS>(lower, column + 16);
-      put(keys.low, tile, r, a.low >> 16 | b.low);
-      put(keys.low, tile + 1, r, c.low >> 16 | d.low);
-      if constexpr (VALUES) {
-        put(values.low, at, r, a.low >> 16 | c.low);
-        put(values.low, at + 1, r, b.low >> 16 | d.low);
-      }
-    }
+    each_pair([&](std::int64_t r, const Cut& a, const Cut& b, const Cut& c, const Cut& d) {
+      put_parts(out.low, r, a.low, b.low, c.low, d.low);
+    });
   }
 }
 
@@ -135,12 +130,11 @@ SCF_INLINE void put_rows(const RowBlock& rows, std::int64_t block, std::int64_t 
 
 /// score[row][head] of 32 rows and 32 heads, over steps [begin, end).
 template <int PARTS>
-SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Operand& queries, std::int64_t query_tile,
-                           std::int64_t begin, std::int64_t end, bool query_low, const bool* key_low, Coming& coming,
-                           std::int64_t lines) {
+SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Operand& queries, std::int64_t begin,
+                           std::int64_t end, bool query_low, const bool* key_low, Coming& coming, std::int64_t lines) {
   for (std::int64_t s = begin; s < end; ++s) {
     coming.fetch(lines);
-    const std::int64_t k = (key_tile + 2 * s) * k_tile_bytes, q = (query_tile + 2 * s) * k_tile_bytes;
+    const std::int64_t k = (key_tile + 2 * s) * k_tile_bytes, q = 2 * s * k_tile_bytes;
     load_a(keys.high + k);
     if (PARTS == 2 && query_low) {
       load_b(queries.low + q);
@@ -157,9 +151,10 @@ SCF_INLINE void add_scores(const Operand& keys, std::int64_t key_tile, const Ope
 
 // ---- attention ------------------------------------------------------------------------------------------------------
 
-/// What a call works in; all of it in its scratch. Queries and weights: of each token.
+/// What a call works in; all of it in its scratch. Rows: of a chunk, as keys, then as values. Queries and weights: of
+/// each token.
 struct Room {
-  Operand keys, values, queries[k_attend_tokens], weights[k_attend_tokens];
+  Operand rows, queries[k_attend_tokens], weights[k_attend_tokens];
   float* score;
   std::uint64_t bytes;
 };
@@ -178,8 +173,7 @@ SCF_INLINE Room room_in(std::byte* base, std::int64_t heads, std::int64_t dim, s
   };
   const std::int64_t rows = blocks * k_block;
   Room room{};
-  room.keys = operand(rows * dim);
-  room.values = operand(rows * dim);
+  room.rows = operand(rows * dim);
   for (std::int64_t t = 0; t < tokens; ++t) {
     room.queries[t] = operand(heads * dim);
     room.weights[t] = operand(rows * heads);
@@ -292,7 +286,7 @@ struct Chunk {
 };
 
 /// `coming`: what is fetched meanwhile, in a chunk of `expected` blocks.
-template <int PARTS>
+template <int PARTS, As AS>
 SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t dim, std::int64_t most, Lows& low,
                             Coming coming, std::int64_t expected) {
   const std::int64_t lines = coming.each(greater(expected, std::int64_t{1}) * (dim / k_block));
@@ -300,8 +294,7 @@ SCF_INLINE Chunk read_chunk(RowReader& reader, const Room& room, std::int64_t di
   while (chunk.blocks < most) {
     const RowBlock rows = next_block(reader);
     if (rows.n == 0) break;
-    put_rows<PARTS, true>(rows, chunk.blocks, most, dim / k_block, room.keys, room.values, low[chunk.blocks], coming,
-                          lines);
+    put_rows<PARTS, AS>(rows, chunk.blocks, most, dim / k_block, room.rows, low[chunk.blocks], coming, lines);
     chunk.n += rows.n;
     ++chunk.blocks;
     if (rows.n < k_block) break;
@@ -320,7 +313,7 @@ SCF_INLINE void score_chunk(const Room& room, const Operand& queries, std::int64
         zero_square();
       else
         load_square(score, k_block);
-      add_scores<PARTS>(room.keys, b * steps * 2, queries, 0, begin, lesser(steps, begin + k_steps), query_low, low[b],
+      add_scores<PARTS>(room.rows, b * steps * 2, queries, begin, lesser(steps, begin + k_steps), query_low, low[b],
                         coming, lines);
       store_square(score, k_block);
     }
@@ -342,7 +335,7 @@ SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk&
         for (std::int64_t b = begin; b < end; ++b) {
           const std::int64_t w = (h / k_block * chunk.most + b) * 2 * k_tile_bytes,
                              v = (s * chunk.most + b) * 2 * k_tile_bytes;
-          load_b(room.values.high + v);
+          load_b(room.rows.high + v);
           if constexpr (PARTS == 2) {
             load_a(weights.low + w);
             add_products();
@@ -350,7 +343,7 @@ SCF_INLINE void mix_chunk(const Room& room, const Operand& weights, const Chunk&
           load_a(weights.high + w);
           add_products();
           if (PARTS == 2 && low[b][s]) {
-            load_b(room.values.low + v);
+            load_b(room.rows.low + v);
             add_products();
           }
         }
@@ -367,10 +360,11 @@ public:
 
   void run() {
     for (std::int64_t t = 0; t < args.tokens; ++t) softmax[t].begin(args.sinks, args.heads);
-    RowReader reader(args.segments, args.n_segments);
+    RowReader keys(args.segments, args.n_segments), values = keys;
     std::int64_t at = 0;
-    for (Chunk chunk; (chunk = read(reader, at == 0)).n > 0; at += chunk.n) {
+    for (Chunk chunk; (chunk = read<As::keys>(keys, at == 0 ? queries_of(0) : Coming{})).n > 0; at += chunk.n) {
       for (std::int64_t t = 0; t < args.tokens; ++t) score(t, chunk, at);
+      read<As::values>(values, {});
       for (std::int64_t t = 0; t < args.tokens; ++t) mix(t, chunk, at);
     }
     for (std::int64_t t = 0; t < args.tokens && (at == 0 || !once); ++t) finish(t, at == 0);
@@ -384,8 +378,8 @@ private:
     return {reinterpret_cast<const std::byte*>(args.q + t * args.heads * args.dim), 0, 1, args.heads * args.dim / 16};
   }
 
-  Chunk read(RowReader& reader, bool first) {
-    return read_chunk<PARTS>(reader, room, args.dim, most, low, first ? queries_of(0) : Coming{}, expected);
+  template <As AS> Chunk read(RowReader& reader, const Coming& coming) {
+    return read_chunk<PARTS, AS>(reader, room, args.dim, most, low, coming, expected);
   }
 
   void score(std::int64_t t, const Chunk& chunk, std::int64_t at) {
@@ -483,10 +477,10 @@ void index_score_tiles(const IndexScoreArgs& args) {
   bool low[k_most_steps];
   Coming none;
   for (RowBlock rows = next_block(reader); rows.n > 0; rows = next_block(reader)) {
-    put_rows<2, false>(rows, 0, 1, steps, key, key, low, none, 0);
+    put_rows<2, As::keys>(rows, 0, 1, steps, key, low, none, 0);
     for (std::int64_t h = 0; h < heads; h += k_block) {
       zero_square();
-      add_scores<2>(key, 0, query, h / k_block * steps * 2, 0, steps, query_low, low, none, 0);
+      add_scores<2>(key, 0, query.from(h / k_block * steps * 2), 0, steps, query_low, low, none, 0);
       store_square(score + h, heads);
     }
     for (std::int64_t r = 0; r < rows.n; ++r) {
