@@ -8,9 +8,10 @@
 // result is 16 heads, so the softmax runs along vectors of heads. Weighted rows: weights are the A operand, rows the B
 // operand.
 //
-// Neighbouring tokens see nearly the same rows. These are prepared once for several of them; all scores come first, for
-// which only the keys are read, then all weighted rows. Up to 21 blocks of rows, the window and 512 more, are one
-// chunk, with which the sums of weighted rows are complete.
+// Neighbouring tokens see nearly the same rows. These are prepared for several of them: as keys, for all scores, then,
+// in the same place, as values for all weighted rows; loads from the second-level cache bound the products, and it
+// holds little more. Up to 21 blocks of rows, the window and 512 more, are one chunk, with which the sums of weighted
+// rows are complete.
 #include "kernels/families.hpp"
 #include "kernels/row_tiles.hpp"
 
