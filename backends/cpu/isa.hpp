@@ -62,6 +62,7 @@ struct GemmArgs {
   const std::byte* w2 = nullptr;       // gemm_many with `pack`: another matrix like w with the same activations,
   float* y2 = nullptr;                 // and its results; nullptr: none
   bool packed = false;                 // gemm_many: x is the first of the tokens' tiles, x_stride from chunk to chunk
+  bool act8 = false;                   // gemm: activations may be rounded, each by itself, to 8 bits
   std::byte* scratch = nullptr;        // from a cache line on; gemm_many: Isa::many_scratch(tokens) bytes, gemm:
                                        // gemm_scratch(tokens), or nullptr and be slower
   const std::byte* next = nullptr;     // weights that this worker reads afterwards; nullptr: not known

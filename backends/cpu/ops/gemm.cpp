@@ -5,8 +5,9 @@
 namespace seacliff::cpu {
 
 Gemm::Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8)
-    : format_(isa.find(weight.dtype())), act_(act8 ? format_->act : Act::none), n_(weight.dim(weight.rank() - 2)),
-      k_(weight.cols()), row_bytes_(seacliff::row_bytes(weight.dtype(), static_cast<std::uint64_t>(k_))) {}
+    : format_(isa.find(weight.dtype())), act8_(act8), act_(act8 ? format_->act : Act::none),
+      n_(weight.dim(weight.rank() - 2)), k_(weight.cols()),
+      row_bytes_(seacliff::row_bytes(weight.dtype(), static_cast<std::uint64_t>(k_))) {}
 
 void Gemm::run(GemmArgs args, const Activations& x) const {
   if (args.rows <= 0 || args.tokens <= 0) return;
@@ -24,6 +25,7 @@ void Gemm::run(GemmArgs args, const Activations& x) const {
   args.x_stride = x.stride;
   args.scratch = x.scratch;
   args.packed = x.packed;
+  args.act8 = act8_;
   if (act_ == Act::none) return format_->gemm(args);
   (args.tokens > few || x.packed || x.act != act_ ? format_->gemm_many : format_->gemm_act)(args);
 }

@@ -19,7 +19,7 @@ struct Activations {
 /// A matrix [n, k], or several of them one behind the other.
 class Gemm {
 public:
-  /// `act8`: int8 activations where the format has a kernel for them.
+  /// `act8`: int8 activations where the format has a kernel for them; others may round them to 8 bits.
   Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8);
 
   std::int64_t n() const { return n_; }
@@ -90,6 +90,7 @@ private:
   static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this;
   static constexpr std::int64_t k_parts = 4;            // of the last one of each worker
   const Format* format_;
+  bool act8_;
   Act act_;
   std::int64_t n_, k_;
   std::uint64_t row_bytes_;
