@@ -32,6 +32,7 @@ template <int PARTS> struct Tokens {
   Packed<PARTS> operand;
   bool low;
 };
+static_assert(k_square == k_packed_plain.tokens && k_chunk == k_packed_plain.k && sizeof(Tokens<1>) <= k_packed_bytes);
 /// Tiles 0-3 one behind the other.
 struct Square {
   alignas(64) float sum[2][2][16][16];
@@ -72,23 +73,32 @@ template <int PARTS> SCF_INLINE void put_words(std::int8_t* to, const Cut& words
   low |= words.low;
 }
 
+/// Row r of a chunk: n elements, zeros behind them.
+template <int PARTS>
+SCF_INLINE void pack_row(Packed<PARTS>& out, std::int64_t r, const float* x, std::int64_t n, std::int64_t steps,
+                         U16& low) {
+  const std::int64_t tile = r / 16 * k_tile_bytes + 64 * (r % 16), whole = n / k_square;
+  for (std::int64_t s = 0; s < whole; ++s) put_words<PARTS>(out.step[s] + tile, words_of<PARTS>(x + s * k_square), low);
+  for (std::int64_t s = whole; s < steps; ++s) {
+    float part[k_square] = {};
+    for (std::int64_t i = 0; i < n - s * k_square; ++i) part[i] = x[s * k_square + i];
+    put_words<PARTS>(out.step[s] + tile, words_of<PARTS>(part), low);
+  }
+}
+/// Args: GemmArgs or PackArgs.
+template <class Args> SCF_INLINE const float* x_at(const Args& a, std::int64_t token) {
+  const std::int64_t row = a.x_row != nullptr ? a.x_row[token] : token;
+  return reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride);
+}
+
 /// A chunk's elements of tokens [first, first + count), zeros for those that are missing.
 template <int PARTS>
 SCF_INLINE void pack_tokens(Tokens<PARTS>& out, const GemmArgs& a, std::int64_t first, std::int64_t count,
                             const Chunk& c) {
   U16 low{};
   for (std::int64_t r = 0; r < k_square; ++r) {
-    const std::int64_t token = first + r, tile = r / 16 * k_tile_bytes + 64 * (r % 16);
-    const std::int64_t row = r >= count ? 0 : a.x_row != nullptr ? a.x_row[token] : token;
-    const auto* x = reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride) + c.begin;
-    const std::int64_t n = r < count ? c.n : 0, whole = n / k_square;
-    for (std::int64_t s = 0; s < whole; ++s)
-      put_words<PARTS>(out.operand.step[s] + tile, words_of<PARTS>(x + s * k_square), low);
-    for (std::int64_t s = whole; s < c.steps(); ++s) {
-      float part[k_square] = {};
-      for (std::int64_t i = 0; i < n - s * k_square; ++i) part[i] = x[s * k_square + i];
-      put_words<PARTS>(out.operand.step[s] + tile, words_of<PARTS>(part), low);
-    }
+    const bool real = r < count;
+    pack_row(out.operand, r, real ? x_at(a, first + r) + c.begin : nullptr, real ? c.n : 0, c.steps(), low);
   }
   out.low = PARTS > 1 && any(low);
 }
@@ -192,12 +202,18 @@ void multiply_block(const GemmArgs& a, const Room<PARTS>& room, std::int64_t row
   const std::int64_t panels = blocks_of(until - row);
   for (Chunk c{0, 0}; c.begin < a.k; c.begin += k_chunk) {
     c.n = lesser(k_chunk, a.k - c.begin);
-    for (std::int64_t b = 0; b < blocks; ++b)
+    for (std::int64_t b = 0; b < blocks && !a.packed; ++b)
       pack_tokens(room.tokens[b], a, token + b * k_square, lesser(k_square, tokens - b * k_square), c);
+    const auto x_of = [&](std::int64_t b) -> const Tokens<PARTS>& {
+      if (!a.packed) return room.tokens[b];
+      const std::int64_t at = c.begin / k_chunk * static_cast<std::int64_t>(a.x_stride) +
+                              (token / k_square + b) * static_cast<std::int64_t>(k_packed_bytes);
+      return *reinterpret_cast<const Tokens<PARTS>*>(a.x + at);
+    };
     for (std::int64_t p = 0; p < panels; ++p) {
       fill_panel<BRAIN>(*room.panel, a, row + p * k_square, c);
       for (std::int64_t b = 0; b < blocks; ++b)
-        multiply(room.tokens[b], *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b]);
+        multiply(x_of(b), *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b]);
     }
   }
   for (std::int64_t p = 0; p < panels; ++p)
@@ -219,8 +235,8 @@ template <bool BRAIN, int PARTS> void multiply_all(const GemmArgs& a) {
 std::uint64_t plain_tiles_scratch(std::int64_t tokens) { return room_in<2>(nullptr, tokens).bytes; }
 
 bool plain_tiles_takes(DType dtype, const GemmArgs& args) {
-  constexpr std::int64_t few = 16; // tokens: fewer are not worth preparing the weights
-  return (dtype == DType::f16 || dtype == DType::bf16) && args.scratch != nullptr && args.tokens > few && args.k > 0;
+  const bool many = args.packed || args.tokens > k_few_plain;
+  return (dtype == DType::f16 || dtype == DType::bf16) && args.scratch != nullptr && many && args.k > 0;
 }
 
 void plain_tiles(DType dtype, const GemmArgs& args) {
@@ -229,6 +245,18 @@ void plain_tiles(DType dtype, const GemmArgs& args) {
     (brain ? multiply_all<true, 1> : multiply_all<false, 1>)(args);
   else
     (brain ? multiply_all<true, 2> : multiply_all<false, 2>)(args);
+}
+
+void plain_tiles_pack(const PackArgs& args) {
+  U16 low{};
+  for (std::int64_t r = 0; r < k_square; ++r)
+    for (Chunk c{0, 0}; c.begin < args.k; c.begin += k_chunk) {
+      c.n = lesser(k_chunk, args.k - c.begin);
+      auto* chunk =
+          reinterpret_cast<Tokens<1>*>(args.out + c.begin / k_chunk * static_cast<std::int64_t>(args.out_stride));
+      const bool real = r < args.tokens;
+      pack_row(chunk->operand, r, real ? x_at(args, r) + c.begin : nullptr, real ? c.n : 0, c.steps(), low);
+    }
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE
