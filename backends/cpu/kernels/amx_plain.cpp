@@ -17,12 +17,14 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-constexpr std::int64_t k_chunk = 256;                // elements of k at once: a panel fits a first-level cache
+constexpr std::int64_t k_unit = 256;                 // elements of k in one stretch of memory
 constexpr std::int64_t k_group = 512, k_block = 128; // tokens and rows whose sums are kept from chunk to chunk
-constexpr std::int64_t k_steps = k_chunk / k_square; // of a chunk
+constexpr std::int64_t k_steps = k_unit / k_square;  // of a unit
 constexpr std::int64_t k_low = 2 * k_tile_bytes;     // where a step's low tiles begin: behind two high ones
+/// Elements of k at once.
+template <int PARTS> constexpr std::int64_t k_chunk = (PARTS == 1 ? 2 : 1) * k_unit;
 
-/// k_chunk elements of 32 tokens or of 32 weight rows, as PARTS bf16.
+/// k_unit elements of 32 tokens or of 32 weight rows, as PARTS bf16.
 template <int PARTS> struct Packed { alignas(64) std::int8_t step[k_steps][PARTS * k_low]; };
 struct Panel {
   Packed<2> operand;
@@ -32,31 +34,37 @@ template <int PARTS> struct Tokens {
   Packed<PARTS> operand;
   bool low;
 };
-static_assert(k_square == k_packed_plain.tokens && k_chunk == k_packed_plain.k && sizeof(Tokens<1>) <= k_packed_bytes);
+static_assert(k_square == k_packed_plain.tokens && k_unit == k_packed_plain.k && sizeof(Tokens<1>) <= k_packed_bytes);
 /// Tiles 0-3 one behind the other.
 struct Square {
   alignas(64) float sum[2][2][16][16];
 };
 
 template <int PARTS> struct Room {
-  Panel* panel;
-  Tokens<PARTS>* tokens; // [blocks of 32 tokens of a group]
+  Panel* panel;          // [units of a chunk]
+  Tokens<PARTS>* tokens; // [units][blocks of 32 tokens of a group]
   Square* sums;          // [blocks of 32 rows][blocks of tokens]
   std::uint64_t bytes;
 };
 constexpr std::int64_t blocks_of(std::int64_t n) { return (n + k_square - 1) / k_square; }
 template <int PARTS> SCF_INLINE Room<PARTS> room_in(std::byte* base, std::int64_t tokens) {
-  const auto blocks = static_cast<std::uint64_t>(blocks_of(lesser(tokens, k_group)));
-  const std::uint64_t at_tokens = sizeof(Panel), at_sums = at_tokens + blocks * sizeof(Tokens<PARTS>);
+  const auto blocks = static_cast<std::uint64_t>(blocks_of(lesser(tokens, k_group))), units = k_chunk<PARTS> / k_unit;
+  const std::uint64_t at_tokens = units * sizeof(Panel), at_sums = at_tokens + units * blocks * sizeof(Tokens<PARTS>);
   return {reinterpret_cast<Panel*>(base), reinterpret_cast<Tokens<PARTS>*>(base + at_tokens),
           reinterpret_cast<Square*>(base + at_sums), at_sums + blocks * (k_block / k_square) * sizeof(Square)};
 }
 
 /// n elements from `begin` of all of k.
-struct Chunk {
+struct Stretch {
   std::int64_t begin, n;
   std::int64_t steps() const { return blocks_of(n); }
 };
+
+/// body(u, unit) for the units of a chunk, or of all.
+template <class Body> SCF_INLINE void each_unit(const Stretch& all, Body body) {
+  for (std::int64_t u = 0; u * k_unit < all.n; ++u)
+    body(u, Stretch{all.begin + u * k_unit, lesser(k_unit, all.n - u * k_unit)});
+}
 
 // ---- operands -------------------------------------------------------------------------------------------------------
 
@@ -73,7 +81,7 @@ template <int PARTS> SCF_INLINE void put_words(std::int8_t* to, const Cut& words
   low |= words.low;
 }
 
-/// Row r of a chunk: n elements, zeros behind them.
+/// Row r of a unit: n elements, zeros behind them.
 template <int PARTS>
 SCF_INLINE void pack_row(Packed<PARTS>& out, std::int64_t r, const float* x, std::int64_t n, std::int64_t steps,
                          U16& low) {
@@ -91,10 +99,10 @@ template <class Args> SCF_INLINE const float* x_at(const Args& a, std::int64_t t
   return reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride);
 }
 
-/// A chunk's elements of tokens [first, first + count), zeros for those that are missing.
+/// A unit's elements of tokens [first, first + count), zeros for those that are missing.
 template <int PARTS>
 SCF_INLINE void pack_tokens(Tokens<PARTS>& out, const GemmArgs& a, std::int64_t first, std::int64_t count,
-                            const Chunk& c) {
+                            const Stretch& c) {
   U16 low{};
   for (std::int64_t r = 0; r < k_square; ++r) {
     const bool real = r < count;
@@ -134,8 +142,8 @@ SCF_INLINE bool pack_weights(std::int8_t* out, const std::byte* const (&row)[k_s
   return true;
 }
 
-/// Rows [row, row + 32); from a.rows on they are the last one again, and not written later.
-template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, const Chunk& c) {
+/// A unit's elements of rows [row, row + 32); from a.rows on they are the last one again, and not written later.
+template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, const Stretch& c) {
   const std::byte* from[k_square];
   for (std::int64_t r = 0; r < k_square; ++r)
     from[r] = a.w + static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride;
@@ -149,34 +157,44 @@ template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int6
 
 // ---- products -------------------------------------------------------------------------------------------------------
 
+SCF_INLINE void load_tiles(const Square& s) {
+  tile_load<0>(s.sum[0][0], 64);
+  tile_load<1>(s.sum[0][1], 64);
+  tile_load<2>(s.sum[1][0], 64);
+  tile_load<3>(s.sum[1][1], 64);
+}
+SCF_INLINE void store_tiles(Square& s) {
+  tile_store<0>(s.sum[0][0], 64);
+  tile_store<1>(s.sum[0][1], 64);
+  tile_store<2>(s.sum[1][0], 64);
+  tile_store<3>(s.sum[1][1], 64);
+}
+
+/// A chunk of n elements of 32 tokens and a panel; `stride` bytes from one unit of the tokens to the next.
 template <int PARTS>
-SCF_INLINE void multiply(const Tokens<PARTS>& x, const Panel& w, std::int64_t steps, bool first, Square& out) {
-  if (first) {
+SCF_INLINE void multiply(const std::byte* x, std::uint64_t stride, const Panel* panel, std::int64_t n, bool first,
+                         Square& out) {
+  if (first)
     zero_square();
-  } else {
-    tile_load<0>(out.sum[0][0], 64);
-    tile_load<1>(out.sum[0][1], 64);
-    tile_load<2>(out.sum[1][0], 64);
-    tile_load<3>(out.sum[1][1], 64);
-  }
-  for (std::int64_t s = 0; s < steps; ++s) {
-    const std::int8_t *tokens = x.operand.step[s], *weights = w.operand.step[s];
-    load_b(weights);
-    if (PARTS > 1 && x.low) {
-      load_a(tokens + k_low);
+  else
+    load_tiles(out);
+  for (const Panel* w = panel; n > 0; n -= k_unit, x += stride, ++w) {
+    const auto& tokens = *reinterpret_cast<const Tokens<PARTS>*>(x);
+    for (std::int64_t s = 0; s < blocks_of(lesser(n, k_unit)); ++s) {
+      load_b(w->operand.step[s]);
+      if (PARTS > 1 && tokens.low) {
+        load_a(tokens.operand.step[s] + k_low);
+        add_products();
+      }
+      load_a(tokens.operand.step[s]);
       add_products();
-    }
-    load_a(tokens);
-    add_products();
-    if (w.low[s]) {
-      load_b(weights + k_low);
-      add_products();
+      if (w->low[s]) {
+        load_b(w->operand.step[s] + k_low);
+        add_products();
+      }
     }
   }
-  tile_store<0>(out.sum[0][0], 64);
-  tile_store<1>(out.sum[0][1], 64);
-  tile_store<2>(out.sum[1][0], 64);
-  tile_store<3>(out.sum[1][1], 64);
+  store_tiles(out);
 }
 
 /// 32 tokens x 32 rows into y; what lies outside is left out.
@@ -200,20 +218,28 @@ void multiply_block(const GemmArgs& a, const Room<PARTS>& room, std::int64_t row
                     std::int64_t token) {
   const std::int64_t tokens = lesser(k_group, a.tokens - token), blocks = blocks_of(tokens);
   const std::int64_t panels = blocks_of(until - row);
-  for (Chunk c{0, 0}; c.begin < a.k; c.begin += k_chunk) {
-    c.n = lesser(k_chunk, a.k - c.begin);
-    for (std::int64_t b = 0; b < blocks && !a.packed; ++b)
-      pack_tokens(room.tokens[b], a, token + b * k_square, lesser(k_square, tokens - b * k_square), c);
-    const auto x_of = [&](std::int64_t b) -> const Tokens<PARTS>& {
-      if (!a.packed) return room.tokens[b];
-      const std::int64_t at = c.begin / k_chunk * static_cast<std::int64_t>(a.x_stride) +
-                              (token / k_square + b) * static_cast<std::int64_t>(k_packed_bytes);
-      return *reinterpret_cast<const Tokens<PARTS>*>(a.x + at);
-    };
+  // Units of tokens: from one to the next of k, and of tokens.
+  const std::uint64_t stride = a.packed ? a.x_stride : static_cast<std::uint64_t>(blocks) * sizeof(Tokens<PARTS>);
+  const std::uint64_t across = a.packed ? k_packed_bytes : sizeof(Tokens<PARTS>);
+  for (Stretch c{0, 0}; c.begin < a.k; c.begin += k_chunk<PARTS>) {
+    c.n = lesser(k_chunk<PARTS>, a.k - c.begin);
+    const std::byte* x = reinterpret_cast<const std::byte*>(room.tokens);
+    if (a.packed)
+      x = a.x + static_cast<std::uint64_t>(c.begin / k_unit) * stride +
+          static_cast<std::uint64_t>(token / k_square) * across;
+    else
+      each_unit(c, [&](std::int64_t u, const Stretch& unit) {
+        for (std::int64_t b = 0; b < blocks; ++b)
+          pack_tokens(room.tokens[u * blocks + b], a, token + b * k_square, lesser(k_square, tokens - b * k_square),
+                      unit);
+      });
     for (std::int64_t p = 0; p < panels; ++p) {
-      fill_panel<BRAIN>(*room.panel, a, row + p * k_square, c);
+      each_unit(c, [&](std::int64_t u, const Stretch& unit) {
+        fill_panel<BRAIN>(room.panel[u], a, row + p * k_square, unit);
+      });
       for (std::int64_t b = 0; b < blocks; ++b)
-        multiply(x_of(b), *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b]);
+        multiply<PARTS>(x + static_cast<std::uint64_t>(b) * across, stride, room.panel, c.n, c.begin == 0,
+                        room.sums[p * blocks + b]);
     }
   }
   for (std::int64_t p = 0; p < panels; ++p)
@@ -232,7 +258,9 @@ template <bool BRAIN, int PARTS> void multiply_all(const GemmArgs& a) {
 
 } // namespace
 
-std::uint64_t plain_tiles_scratch(std::int64_t tokens) { return room_in<2>(nullptr, tokens).bytes; }
+std::uint64_t plain_tiles_scratch(std::int64_t tokens) {
+  return greater(room_in<1>(nullptr, tokens).bytes, room_in<2>(nullptr, tokens).bytes);
+}
 
 bool plain_tiles_takes(DType dtype, const GemmArgs& args) {
   const bool many = args.packed || args.tokens > k_few_plain;
@@ -250,13 +278,11 @@ void plain_tiles(DType dtype, const GemmArgs& args) {
 void plain_tiles_pack(const PackArgs& args) {
   U16 low{};
   for (std::int64_t r = 0; r < k_square; ++r)
-    for (Chunk c{0, 0}; c.begin < args.k; c.begin += k_chunk) {
-      c.n = lesser(k_chunk, args.k - c.begin);
-      auto* chunk =
-          reinterpret_cast<Tokens<1>*>(args.out + c.begin / k_chunk * static_cast<std::int64_t>(args.out_stride));
+    each_unit({0, args.k}, [&](std::int64_t u, const Stretch& c) {
+      auto* unit = reinterpret_cast<Tokens<1>*>(args.out + static_cast<std::uint64_t>(u) * args.out_stride);
       const bool real = r < args.tokens;
-      pack_row(chunk->operand, r, real ? x_at(args, r) + c.begin : nullptr, real ? c.n : 0, c.steps(), low);
-    }
+      pack_row(unit->operand, r, real ? x_at(args, r) + c.begin : nullptr, real ? c.n : 0, c.steps(), low);
+    });
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE
