@@ -33,15 +33,19 @@ constexpr ActLayout act_layout(Act act, std::int64_t k) {
   return {scales, sums16, sums32, sums32 + up_to_line(n / 32 * 4)};
 }
 
-/// Where gemm_many likes its activations better in tiles of 16 tokens and 1024 elements: [chunk of k][tile], each of
+/// Where products like their activations better in tiles of some tokens and elements: [chunk of k][tile], each of
 /// k_packed_bytes, what is in them is the format's business.
+struct PackedShape {
+  std::int64_t tokens, k;
+};
 inline constexpr std::int64_t k_packed_tokens = 16, k_packed_k = 1024;
+inline constexpr PackedShape k_packed_codes{k_packed_tokens, k_packed_k}, k_packed_plain{32, 256};
 inline constexpr std::uint64_t k_packed_bytes = 16 * 1024 + 2 * 4 * 16 * 4;
-/// Quantised rows (Format::act_many) of the tokens of one tile into its chunks.
+/// Rows of the tokens of one tile into its chunks: quantised ones (Format::act_many), or f32 for plain formats.
 struct PackArgs {
   const std::byte* x;
   std::uint64_t x_stride;              // bytes
-  std::int64_t tokens, k;              // tokens: k_packed_tokens or fewer
+  std::int64_t tokens, k;              // tokens: as many as a tile has, or fewer
   std::byte* out;                      // the tile's first chunk
   std::uint64_t out_stride;            // bytes from chunk to chunk
   const std::int32_t* x_row = nullptr; // token t is row x_row[t]; nullptr: t
@@ -61,15 +65,16 @@ struct GemmArgs {
   const std::int32_t* y_row = nullptr; // and writes row y_row[t] of y; nullptr: t
   const std::byte* w2 = nullptr;       // gemm_many with `pack`: another matrix like w with the same activations,
   float* y2 = nullptr;                 // and its results; nullptr: none
-  bool packed = false;                 // gemm_many: x is the first of the tokens' tiles, x_stride from chunk to chunk
+  bool packed = false;                 // x is the first of the tokens' tiles, x_stride from chunk to chunk
+  bool act8 = false;                   // gemm: activations may be rounded, each by itself, to 8 bits
   std::byte* scratch = nullptr;        // from a cache line on; gemm_many: Isa::many_scratch(tokens) bytes, gemm:
                                        // gemm_scratch(tokens), or nullptr and be slower
   const std::byte* next = nullptr;     // weights that this worker reads afterwards; nullptr: not known
   bool stream = false;                 // y is large and not read soon: it may go past the caches
 };
 
-/// Steps of so many tokens or fewer use gemm_act.
-inline constexpr std::int64_t k_few_tokens = 8;
+/// Steps of so many tokens or fewer use gemm_act; plain formats have weights not prepared for fewer.
+inline constexpr std::int64_t k_few_tokens = 8, k_few_plain = 16;
 
 /// The product with one weight format.
 struct Format {
@@ -81,7 +86,7 @@ struct Format {
   void (*gemm_act)(const GemmArgs&);     // quantised activations
   Act act_many;                          // what gemm_many takes
   void (*gemm_many)(const GemmArgs&);    // quantised activations, quicker than gemm_act for more tokens
-  void (*pack)(const PackArgs&);         // for gemm_many; nullptr: it takes rows only
+  void (*pack)(const PackArgs&);         // for gemm_many, or gemm with act8; nullptr: it takes rows only
   std::int64_t few_of_many;              // of larger steps: up to so many tokens gemm_act is as quick, with act_many
 };
 

@@ -70,8 +70,11 @@ private:
   ValueId project(ValueId x, std::string_view weight_name, std::string_view path) {
     return node("matmul", {x, weight(weight_name)}, {{"act8", flag(opt_.act8)}}, path);
   }
-  ValueId project_exact(ValueId x, std::string_view weight_name, std::string_view path) {
-    return node("matmul", {x, weight(weight_name)}, {}, path);
+  /// For what caches are made of: activations may be rounded each by itself, not to bytes of one scale.
+  ValueId project_to_cache(ValueId x, std::string_view weight_name, std::string_view path) {
+    const ValueId w = weight(weight_name);
+    const bool plain = dtype_info(graph_.values()[static_cast<std::size_t>(w)].type.dtype).block_elems == 1;
+    return node("matmul", {x, w}, {{"act8", flag(opt_.act8 && plain)}}, path);
   }
 
   static std::int64_t flag(bool on) { return on ? 1 : 0; }
@@ -139,8 +142,8 @@ private:
     const bool index = !prefix.empty();
     const std::int64_t overlap = ratio() == 4 ? 2 : 1;
     const std::string path = index ? "index" : "attn";
-    const ValueId kv = project_exact(x, stem + "_kv.weight", path + ".compress_kv");
-    const ValueId gate = project_exact(x, stem + "_gate.weight", path + ".compress_gate");
+    const ValueId kv = project_to_cache(x, stem + "_kv.weight", path + ".compress_kv");
+    const ValueId gate = project_to_cache(x, stem + "_gate.weight", path + ".compress_gate");
     const ValueId carry =
         state(prefix + "carry", DType::f32, {{overlap * ratio() + opt_.rewind_rows}, {2}, {overlap * width}});
     const ValueId cache =

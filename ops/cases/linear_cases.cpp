@@ -40,7 +40,7 @@ std::vector<Case> matmul_cases() {
   for (const DType format : weight_formats())
     for (const std::int64_t tokens : {1, 2, 5, 33})
       for (const std::int64_t act8 : {0, 1}) {
-        if (act8 != 0 && (tokens == 2 || column_step(format) == 1)) continue;
+        if (act8 != 0 && (tokens == 2 || (column_step(format) == 1 && tokens != 33))) continue;
         CaseBuilder b("matmul", fmt::format("{} T={}{}", format_name(format), tokens, act8 ? " act8" : ""), tokens,
                       {{"act8", act8}});
         const std::int64_t k = columns(format);
@@ -66,7 +66,8 @@ std::vector<Case> matmul_cases() {
   Case quiet = zeros.build();
   for (float& x : quiet.inputs[0].as<float>().first(256)) x = 0;
   cases.push_back(std::move(quiet));
-  for (const DType format : {DType::q8_0, DType::q4_k, DType::q2_k, DType::iq2_xxs, DType::mxfp4})
+  for (const DType format :
+       {DType::f16, DType::bf16, DType::q8_0, DType::q4_k, DType::q2_k, DType::iq2_xxs, DType::mxfp4})
     for (const std::int64_t tokens : {1, 7, 40}) {
       CaseBuilder b("matmul", fmt::format("{} wide T={} act8", format_name(format), tokens), tokens,
                     {{"act8", std::int64_t{1}}});
@@ -86,12 +87,13 @@ std::vector<Case> matmul_grouped_cases() {
       b.activations({b.T(), n(groups * k)}).weight(format, {n(groups * 7), n(k)}, fan_in(k));
       cases.push_back(b.build());
     }
-  for (const std::int64_t tokens : {1, 2, 33, 6}) {
-    CaseBuilder b("matmul_grouped", fmt::format("heads T={}", tokens), tokens,
-                  {{"groups", std::int64_t{2}}, {"act8", std::int64_t{1}}});
-    b.activations({b.T(), n(8), n(128)}).weight(DType::q8_0, {n(64), n(512)}, fan_in(512));
-    cases.push_back(b.build());
-  }
+  for (const DType format : {DType::q8_0, DType::f16})
+    for (const std::int64_t tokens : {1, 2, 33, 6}) {
+      CaseBuilder b("matmul_grouped", fmt::format("{} heads T={}", format_name(format), tokens), tokens,
+                    {{"groups", std::int64_t{2}}, {"act8", std::int64_t{1}}});
+      b.activations({b.T(), n(8), n(128)}).weight(format, {n(64), n(512)}, fan_in(512));
+      cases.push_back(b.build());
+    }
   return cases;
 }
 
@@ -114,10 +116,10 @@ std::vector<Case> matmul_id_cases() {
 std::vector<Case> attn_out_grouped_cases() {
   std::vector<Case> cases;
   for (const DType format : {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_k, DType::q6_k, DType::mxfp4})
-    for (const std::int64_t tokens : {1, 2, 5, 33}) {
+    for (const std::int64_t tokens : {1, 2, 5, 33, 34}) {
       const std::int64_t heads = 4, width = 128, groups = 2, low = column_step(format) == 256 ? 128 : 48;
       CaseBuilder b("attn_out_grouped", fmt::format("{} T={}", format_name(format), tokens), tokens,
-                    {{"groups", groups}, {"act8", std::int64_t{tokens == 5}}});
+                    {{"groups", groups}, {"act8", std::int64_t{tokens == 5 || tokens == 34}}});
       b.activations({b.T(), n(heads), n(width)})
           .weight(format, {n(groups * low), n(heads * width / groups)}, fan_in(heads * width / groups))
           .weight(format, {n(70), n(groups * low)}, fan_in(groups * low));

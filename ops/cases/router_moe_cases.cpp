@@ -1,6 +1,7 @@
 #include "ops/cases/data.hpp"
 
 #include <cmath>
+#include <utility>
 
 namespace seacliff::ops {
 namespace {
@@ -168,13 +169,14 @@ std::vector<Case> shared_expert_cases() {
       b.weight(formats.down, {n(width), n(hidden)}, fan_in(hidden));
       cases.push_back(b.build());
     }
-  for (const std::int64_t tokens : {1, 3, 6}) {
+  for (const auto& [format, tokens] :
+       {std::pair{DType::q8_0, 1}, {DType::q8_0, 3}, {DType::q8_0, 6}, {DType::f16, 33}}) {
     const std::int64_t width = 512, hidden = 256;
-    CaseBuilder b("shared_expert", fmt::format("wide T={}", tokens), tokens,
+    CaseBuilder b("shared_expert", fmt::format("{} wide T={}", format_name(format), tokens), tokens,
                   {{"clamp", 10.0}, {"act8", std::int64_t{tokens != 3}}});
-    b.activations({b.T(), n(width)}).weight(DType::q8_0, {n(hidden), n(width)}, 2 * fan_in(width));
-    b.weight(DType::q8_0, {n(hidden), n(width)}, 2 * fan_in(width));
-    cases.push_back(b.weight(DType::q8_0, {n(width), n(hidden)}, fan_in(hidden)).build());
+    b.activations({b.T(), n(width)}).weight(format, {n(hidden), n(width)}, 2 * fan_in(width));
+    b.weight(format, {n(hidden), n(width)}, 2 * fan_in(width));
+    cases.push_back(b.weight(format, {n(width), n(hidden)}, fan_in(hidden)).build());
   }
   return cases;
 }

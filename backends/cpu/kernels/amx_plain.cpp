@@ -1,7 +1,8 @@
 // y = x . w of many tokens with weights in f16 or bf16, with tile registers.
 //
-// Weights are the sum of two bf16 (bf16_tiles.hpp) and lose nothing, activations keep 16 bits. high * high, low * high
-// and high * low are added; weights that are bf16 already, whatever their format, need no third product.
+// Weights are the sum of two bf16 (bf16_tiles.hpp) and lose nothing, activations keep 16 bits: high * high, low * high
+// and high * low are added. Where 8 bits of activations are enough, they have no low part; weights that are bf16
+// already, whatever their format, have none either.
 //
 // Tokens are the A operand: they are packed without a shuffle, and a row of sums is a piece of a row of y. Weights are
 // transposed into the B operand, a panel of 32 rows for up to 512 tokens, whose packed elements stay in the
@@ -16,84 +17,98 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-constexpr std::int64_t k_chunk = 256;                   // elements of k at once: a panel fits a first-level cache
-constexpr std::int64_t k_group = 512, k_block = 128;    // tokens and rows whose sums are kept from chunk to chunk
-constexpr std::int64_t k_steps = k_chunk / k_square;    // of a chunk
-constexpr std::int64_t k_step_bytes = 4 * k_tile_bytes; // two high tiles, then two low ones
-constexpr std::int64_t k_low = 2 * k_tile_bytes;
+constexpr std::int64_t k_unit = 256;                 // elements of k in one stretch of memory
+constexpr std::int64_t k_group = 512, k_block = 128; // tokens and rows whose sums are kept from chunk to chunk
+constexpr std::int64_t k_steps = k_unit / k_square;  // of a unit
+constexpr std::int64_t k_low = 2 * k_tile_bytes;     // where a step's low tiles begin: behind two high ones
+/// Elements of k at once.
+template <int PARTS> constexpr std::int64_t k_chunk = (PARTS == 1 ? 2 : 1) * k_unit;
 
-/// k_chunk elements of 32 tokens or of 32 weight rows.
-struct Packed {
-  alignas(64) std::int8_t step[k_steps][k_step_bytes];
-};
+/// k_unit elements of 32 tokens or of 32 weight rows, as PARTS bf16.
+template <int PARTS> struct Packed { alignas(64) std::int8_t step[k_steps][PARTS * k_low]; };
 struct Panel {
-  Packed operand;
+  Packed<2> operand;
   bool low[k_steps]; // whether the low tiles are needed; they are only there if so
 };
-struct Tokens {
-  Packed operand;
+template <int PARTS> struct Tokens {
+  Packed<PARTS> operand;
   bool low;
 };
+static_assert(k_square == k_packed_plain.tokens && k_unit == k_packed_plain.k && sizeof(Tokens<1>) <= k_packed_bytes);
 /// Tiles 0-3 one behind the other.
 struct Square {
   alignas(64) float sum[2][2][16][16];
 };
 
-struct Room {
-  Panel* panel;
-  Tokens* tokens; // [blocks of 32 tokens of a group]
-  Square* sums;   // [blocks of 32 rows][blocks of tokens]
+template <int PARTS> struct Room {
+  Panel* panel;          // [units of a chunk]
+  Tokens<PARTS>* tokens; // [units][blocks of 32 tokens of a group]
+  Square* sums;          // [blocks of 32 rows][blocks of tokens]
   std::uint64_t bytes;
 };
 constexpr std::int64_t blocks_of(std::int64_t n) { return (n + k_square - 1) / k_square; }
-SCF_INLINE Room room_in(std::byte* base, std::int64_t tokens) {
-  const auto blocks = static_cast<std::uint64_t>(blocks_of(lesser(tokens, k_group)));
-  const std::uint64_t at_tokens = sizeof(Panel), at_sums = at_tokens + blocks * sizeof(Tokens);
-  return {reinterpret_cast<Panel*>(base), reinterpret_cast<Tokens*>(base + at_tokens),
+template <int PARTS> SCF_INLINE Room<PARTS> room_in(std::byte* base, std::int64_t tokens) {
+  const auto blocks = static_cast<std::uint64_t>(blocks_of(lesser(tokens, k_group))), units = k_chunk<PARTS> / k_unit;
+  const std::uint64_t at_tokens = units * sizeof(Panel), at_sums = at_tokens + units * blocks * sizeof(Tokens<PARTS>);
+  return {reinterpret_cast<Panel*>(base), reinterpret_cast<Tokens<PARTS>*>(base + at_tokens),
           reinterpret_cast<Square*>(base + at_sums), at_sums + blocks * (k_block / k_square) * sizeof(Square)};
 }
 
 /// n elements from `begin` of all of k.
-struct Chunk {
+struct Stretch {
   std::int64_t begin, n;
   std::int64_t steps() const { return blocks_of(n); }
 };
 
+/// body(u, unit) for the units of a chunk, or of all.
+template <class Body> SCF_INLINE void each_unit(const Stretch& all, Body body) {
+  for (std::int64_t u = 0; u * k_unit < all.n; ++u)
+    body(u, Stretch{all.begin + u * k_unit, lesser(k_unit, all.n - u * k_unit)});
+}
+
 // ---- operands -------------------------------------------------------------------------------------------------------
 
-/// A step's elements of tokens [first, first + count), zeros for those that are missing.
-SCF_INLINE void pack_tokens(Tokens& out, const GemmArgs& a, std::int64_t first, std::int64_t count, const Chunk& c) {
+/// 32 neighbouring elements of a token.
+template <int PARTS> SCF_INLINE Cut words_of(const float* x) {
+  if constexpr (PARTS == 1) return pair({nearest(load_as<F16>(x)), U16{}}, {nearest(load_as<F16>(x + 16)), U16{}});
+  return pair(cut_near(x), cut_near(x + 16));
+}
+/// One row of a step's tiles. Adds to `low` what is in its low part.
+template <int PARTS> SCF_INLINE void put_words(std::int8_t* to, const Cut& words, U16& low) {
+  store_as(to, words.high);
+  if constexpr (PARTS == 1) return;
+  store_as(to + k_low, words.low);
+  low |= words.low;
+}
+
+/// Row r of a unit: n elements, zeros behind them.
+template <int PARTS>
+SCF_INLINE void pack_row(Packed<PARTS>& out, std::int64_t r, const float* x, std::int64_t n, std::int64_t steps,
+                         U16& low) {
+  const std::int64_t tile = r / 16 * k_tile_bytes + 64 * (r % 16), whole = n / k_square;
+  for (std::int64_t s = 0; s < whole; ++s) put_words<PARTS>(out.step[s] + tile, words_of<PARTS>(x + s * k_square), low);
+  for (std::int64_t s = whole; s < steps; ++s) {
+    float part[k_square] = {};
+    for (std::int64_t i = 0; i < n - s * k_square; ++i) part[i] = x[s * k_square + i];
+    put_words<PARTS>(out.step[s] + tile, words_of<PARTS>(part), low);
+  }
+}
+/// Args: GemmArgs or PackArgs.
+template <class Args> SCF_INLINE const float* x_at(const Args& a, std::int64_t token) {
+  const std::int64_t row = a.x_row != nullptr ? a.x_row[token] : token;
+  return reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride);
+}
+
+/// A unit's elements of tokens [first, first + count), zeros for those that are missing.
+template <int PARTS>
+SCF_INLINE void pack_tokens(Tokens<PARTS>& out, const GemmArgs& a, std::int64_t first, std::int64_t count,
+                            const Stretch& c) {
   U16 low{};
   for (std::int64_t r = 0; r < k_square; ++r) {
-    const std::int64_t token = first + r, tile = r / 16 * k_tile_bytes + 64 * (r % 16);
-    const std::int64_t row = r >= count ? 0 : a.x_row != nullptr ? a.x_row[token] : token;
-    const auto* x = reinterpret_cast<const float*>(a.x + static_cast<std::uint64_t>(row) * a.x_stride) + c.begin;
-    if (r < count && c.n % k_square == 0) {
-      for (std::int64_t s = 0; s < c.steps(); ++s) {
-        const Cut words = pair(cut_near(x + s * k_square), cut_near(x + s * k_square + 16));
-        store_as(out.operand.step[s] + tile, words.high);
-        store_as(out.operand.step[s] + tile + k_low, words.low);
-        low |= words.low;
-      }
-      continue;
-    }
-    for (std::int64_t s = 0; s < c.steps(); ++s) {
-      std::int8_t* to = out.operand.step[s] + tile;
-      const std::int64_t left = r >= count ? 0 : c.n - s * k_square;
-      Cut words{};
-      if (left >= k_square) {
-        words = pair(cut_near(x + s * k_square), cut_near(x + s * k_square + 16));
-      } else if (left > 0) {
-        float part[k_square] = {};
-        for (std::int64_t i = 0; i < left; ++i) part[i] = x[s * k_square + i];
-        words = pair(cut_near(part), cut_near(part + 16));
-      }
-      store_as(to, words.high);
-      store_as(to + k_low, words.low);
-      low |= words.low;
-    }
+    const bool real = r < count;
+    pack_row(out.operand, r, real ? x_at(a, first + r) + c.begin : nullptr, real ? c.n : 0, c.steps(), low);
   }
-  out.low = any(low);
+  out.low = PARTS > 1 && any(low);
 }
 
 template <bool BRAIN> SCF_INLINE Cut cut_weights(const std::byte* p) {
@@ -127,8 +142,8 @@ SCF_INLINE bool pack_weights(std::int8_t* out, const std::byte* const (&row)[k_s
   return true;
 }
 
-/// Rows [row, row + 32); from a.rows on they are the last one again, and not written later.
-template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, const Chunk& c) {
+/// A unit's elements of rows [row, row + 32); from a.rows on they are the last one again, and not written later.
+template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, const Stretch& c) {
   const std::byte* from[k_square];
   for (std::int64_t r = 0; r < k_square; ++r)
     from[r] = a.w + static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride;
@@ -142,33 +157,44 @@ template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int6
 
 // ---- products -------------------------------------------------------------------------------------------------------
 
-SCF_INLINE void multiply(const Tokens& x, const Panel& w, std::int64_t steps, bool first, Square& out) {
-  if (first) {
+SCF_INLINE void load_tiles(const Square& s) {
+  tile_load<0>(s.sum[0][0], 64);
+  tile_load<1>(s.sum[0][1], 64);
+  tile_load<2>(s.sum[1][0], 64);
+  tile_load<3>(s.sum[1][1], 64);
+}
+SCF_INLINE void store_tiles(Square& s) {
+  tile_store<0>(s.sum[0][0], 64);
+  tile_store<1>(s.sum[0][1], 64);
+  tile_store<2>(s.sum[1][0], 64);
+  tile_store<3>(s.sum[1][1], 64);
+}
+
+/// A chunk of n elements of 32 tokens and a panel; `stride` bytes from one unit of the tokens to the next.
+template <int PARTS>
+SCF_INLINE void multiply(const std::byte* x, std::uint64_t stride, const Panel* panel, std::int64_t n, bool first,
+                         Square& out) {
+  if (first)
     zero_square();
-  } else {
-    tile_load<0>(out.sum[0][0], 64);
-    tile_load<1>(out.sum[0][1], 64);
-    tile_load<2>(out.sum[1][0], 64);
-    tile_load<3>(out.sum[1][1], 64);
-  }
-  for (std::int64_t s = 0; s < steps; ++s) {
-    const std::int8_t *tokens = x.operand.step[s], *weights = w.operand.step[s];
-    load_b(weights);
-    if (x.low) {
-      load_a(tokens + k_low);
+  else
+    load_tiles(out);
+  for (const Panel* w = panel; n > 0; n -= k_unit, x += stride, ++w) {
+    const auto& tokens = *reinterpret_cast<const Tokens<PARTS>*>(x);
+    for (std::int64_t s = 0; s < blocks_of(lesser(n, k_unit)); ++s) {
+      load_b(w->operand.step[s]);
+      if (PARTS > 1 && tokens.low) {
+        load_a(tokens.operand.step[s] + k_low);
+        add_products();
+      }
+      load_a(tokens.operand.step[s]);
       add_products();
-    }
-    load_a(tokens);
-    add_products();
-    if (w.low[s]) {
-      load_b(weights + k_low);
-      add_products();
+      if (w->low[s]) {
+        load_b(w->operand.step[s] + k_low);
+        add_products();
+      }
     }
   }
-  tile_store<0>(out.sum[0][0], 64);
-  tile_store<1>(out.sum[0][1], 64);
-  tile_store<2>(out.sum[1][0], 64);
-  tile_store<3>(out.sum[1][1], 64);
+  store_tiles(out);
 }
 
 /// 32 tokens x 32 rows into y; what lies outside is left out.
@@ -187,18 +213,33 @@ SCF_INLINE void write(const Square& sums, const GemmArgs& a, std::int64_t row, s
 }
 
 /// Rows [row, until) for the tokens of a group.
-template <bool BRAIN>
-void multiply_block(const GemmArgs& a, const Room& room, std::int64_t row, std::int64_t until, std::int64_t token) {
+template <bool BRAIN, int PARTS>
+void multiply_block(const GemmArgs& a, const Room<PARTS>& room, std::int64_t row, std::int64_t until,
+                    std::int64_t token) {
   const std::int64_t tokens = lesser(k_group, a.tokens - token), blocks = blocks_of(tokens);
   const std::int64_t panels = blocks_of(until - row);
-  for (Chunk c{0, 0}; c.begin < a.k; c.begin += k_chunk) {
-    c.n = lesser(k_chunk, a.k - c.begin);
-    for (std::int64_t b = 0; b < blocks; ++b)
-      pack_tokens(room.tokens[b], a, token + b * k_square, lesser(k_square, tokens - b * k_square), c);
+  // Units of tokens: from one to the next of k, and of tokens.
+  const std::uint64_t stride = a.packed ? a.x_stride : static_cast<std::uint64_t>(blocks) * sizeof(Tokens<PARTS>);
+  const std::uint64_t across = a.packed ? k_packed_bytes : sizeof(Tokens<PARTS>);
+  for (Stretch c{0, 0}; c.begin < a.k; c.begin += k_chunk<PARTS>) {
+    c.n = lesser(k_chunk<PARTS>, a.k - c.begin);
+    const std::byte* x = reinterpret_cast<const std::byte*>(room.tokens);
+    if (a.packed)
+      x = a.x + static_cast<std::uint64_t>(c.begin / k_unit) * stride +
+          static_cast<std::uint64_t>(token / k_square) * across;
+    else
+      each_unit(c, [&](std::int64_t u, const Stretch& unit) {
+        for (std::int64_t b = 0; b < blocks; ++b)
+          pack_tokens(room.tokens[u * blocks + b], a, token + b * k_square, lesser(k_square, tokens - b * k_square),
+                      unit);
+      });
     for (std::int64_t p = 0; p < panels; ++p) {
-      fill_panel<BRAIN>(*room.panel, a, row + p * k_square, c);
+      each_unit(c, [&](std::int64_t u, const Stretch& unit) {
+        fill_panel<BRAIN>(room.panel[u], a, row + p * k_square, unit);
+      });
       for (std::int64_t b = 0; b < blocks; ++b)
-        multiply(room.tokens[b], *room.panel, c.steps(), c.begin == 0, room.sums[p * blocks + b]);
+        multiply<PARTS>(x + static_cast<std::uint64_t>(b) * across, stride, room.panel, c.n, c.begin == 0,
+                        room.sums[p * blocks + b]);
     }
   }
   for (std::int64_t p = 0; p < panels; ++p)
@@ -206,26 +247,42 @@ void multiply_block(const GemmArgs& a, const Room& room, std::int64_t row, std::
       write(room.sums[p * blocks + b], a, row + p * k_square, token + b * k_square);
 }
 
-template <bool BRAIN> void multiply_all(const GemmArgs& a) {
-  const Room room = room_in(a.scratch, a.tokens);
+template <bool BRAIN, int PARTS> void multiply_all(const GemmArgs& a) {
+  const auto room = room_in<PARTS>(a.scratch, a.tokens);
   begin_squares();
   for (std::int64_t token = 0; token < a.tokens; token += k_group)
     for (std::int64_t row = 0; row < a.rows; row += k_block)
-      multiply_block<BRAIN>(a, room, row, lesser(a.rows, row + k_block), token);
+      multiply_block<BRAIN, PARTS>(a, room, row, lesser(a.rows, row + k_block), token);
   tiles_end();
 }
 
 } // namespace
 
-std::uint64_t plain_tiles_scratch(std::int64_t tokens) { return room_in(nullptr, tokens).bytes; }
+std::uint64_t plain_tiles_scratch(std::int64_t tokens) {
+  return greater(room_in<1>(nullptr, tokens).bytes, room_in<2>(nullptr, tokens).bytes);
+}
 
 bool plain_tiles_takes(DType dtype, const GemmArgs& args) {
-  constexpr std::int64_t few = 16; // tokens: fewer are not worth preparing the weights
-  return (dtype == DType::f16 || dtype == DType::bf16) && args.scratch != nullptr && args.tokens > few && args.k > 0;
+  const bool many = args.packed || args.tokens > k_few_plain;
+  return (dtype == DType::f16 || dtype == DType::bf16) && args.scratch != nullptr && many && args.k > 0;
 }
 
 void plain_tiles(DType dtype, const GemmArgs& args) {
-  dtype == DType::bf16 ? multiply_all<true>(args) : multiply_all<false>(args);
+  const bool brain = dtype == DType::bf16;
+  if (args.act8)
+    (brain ? multiply_all<true, 1> : multiply_all<false, 1>)(args);
+  else
+    (brain ? multiply_all<true, 2> : multiply_all<false, 2>)(args);
+}
+
+void plain_tiles_pack(const PackArgs& args) {
+  U16 low{};
+  for (std::int64_t r = 0; r < k_square; ++r)
+    each_unit({0, args.k}, [&](std::int64_t u, const Stretch& c) {
+      auto* unit = reinterpret_cast<Tokens<1>*>(args.out + static_cast<std::uint64_t>(u) * args.out_stride);
+      const bool real = r < args.tokens;
+      pack_row(unit->operand, r, real ? x_at(args, r) + c.begin : nullptr, real ? c.n : 0, c.steps(), low);
+    });
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -23,8 +23,10 @@ SCF_INLINE Cut cut(F16 v) {
   return {high, reinterpret_cast<U16>(v - reinterpret_cast<F16>(high)) & upper};
 }
 SCF_INLINE Cut cut(const float* p) { return cut(load_as<F16>(p)); }
-/// Rounded to 8 bits.
-SCF_INLINE U16 nearest(F16 v) { return (reinterpret_cast<U16>(v) + 0x8000u) & 0xffff0000u; }
+/// Rounded to 8 bits, ties away from zero; NaN stays NaN.
+SCF_INLINE U16 nearest(F16 v) {
+  return ((reinterpret_cast<U16>(v) + 0x8000u) & 0xffff0000u) | (reinterpret_cast<U16>(v != v) & 0xffff0000u);
+}
 /// The high part rounded: what is lost has no sign of its own and is at most 2^-16 of the value. NaN stays in `low`.
 SCF_INLINE Cut cut_near(const float* p) {
   const F16 v = load_as<F16>(p);

@@ -299,12 +299,19 @@ template <class Fmt> void gemm_act(const GemmArgs& a) {
 template <class Fmt> void gemm_many(const GemmArgs& a) { PanelProduct<void>::multiply(Fmt::dtype, a); }
 template <class Fmt> void pack(const PackArgs& a) { PanelProduct<void>::pack(Fmt::dtype, a); }
 
+template <class Plain> constexpr auto plain_pack() {
+  void (*pack)(const PackArgs&) = nullptr;
+#ifdef SCF_HAS_TILES
+  if (Plain::bytes == 2) pack = plain_tiles_pack;
+#endif
+  return pack;
+}
 template <class Plain> constexpr Format plain_format() {
-  return {Plain::dtype,      decode_plain<Plain>,
-          gemm_plain<Plain>, gemm_squares<decode_plain<Plain>, 1, Plain::bytes>,
-          Act::none,         nullptr,
-          Act::none,         nullptr,
-          nullptr,           k_few_tokens};
+  return {Plain::dtype,        decode_plain<Plain>,
+          gemm_plain<Plain>,   gemm_squares<decode_plain<Plain>, 1, Plain::bytes>,
+          Act::none,           nullptr,
+          Act::none,           nullptr,
+          plain_pack<Plain>(), k_few_tokens};
 }
 /// Tile registers are quicker early, where the weights take long to unpack for gemm_act too.
 template <class Blocks> constexpr std::int64_t few_of_many() {

@@ -5,13 +5,14 @@
 namespace seacliff::cpu {
 
 Gemm::Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8)
-    : format_(isa.find(weight.dtype())), act_(act8 ? format_->act : Act::none), n_(weight.dim(weight.rank() - 2)),
-      k_(weight.cols()), row_bytes_(seacliff::row_bytes(weight.dtype(), static_cast<std::uint64_t>(k_))) {}
+    : format_(isa.find(weight.dtype())), act8_(act8), act_(act8 ? format_->act : Act::none),
+      n_(weight.dim(weight.rank() - 2)), k_(weight.cols()),
+      row_bytes_(seacliff::row_bytes(weight.dtype(), static_cast<std::uint64_t>(k_))) {}
 
 void Gemm::run(GemmArgs args, const Activations& x) const {
   if (args.rows <= 0 || args.tokens <= 0) return;
   const std::int64_t few = x.many ? format_->few_of_many : k_few_tokens;
-  if (args.w2 != nullptr && (pack() == nullptr || args.tokens <= few)) {
+  if (args.w2 != nullptr && (act_ == Act::none || pack() == nullptr || args.tokens <= few)) {
     GemmArgs first = args;
     first.next = args.w = std::exchange(first.w2, nullptr);
     run(first, x);
@@ -24,6 +25,7 @@ void Gemm::run(GemmArgs args, const Activations& x) const {
   args.x_stride = x.stride;
   args.scratch = x.scratch;
   args.packed = x.packed;
+  args.act8 = act8_;
   if (act_ == Act::none) return format_->gemm(args);
   (args.tokens > few || x.packed || x.act != act_ ? format_->gemm_many : format_->gemm_act)(args);
 }
@@ -44,7 +46,8 @@ void Gemm::multiply(const sdk::Tensor& w, std::int64_t first_row, const Activati
   args.next = next == nullptr && part.next >= 0 ? w.row(first_row + part.next) : next;
   args.stream = stream;
   Activations from = x;
-  from.data += x.packed ? static_cast<std::uint64_t>(part.tokens.begin / k_packed_tokens) * k_packed_bytes
+  const PackedShape tile = act_ == Act::none ? k_packed_plain : k_packed_codes;
+  from.data += x.packed ? static_cast<std::uint64_t>(part.tokens.begin / tile.tokens) * k_packed_bytes
                         : static_cast<std::uint64_t>(part.tokens.begin) * x.stride;
   run(args, from);
 }
@@ -82,11 +85,11 @@ std::uint64_t Quantiser::packed_bytes(std::int64_t max_tokens, std::int64_t grou
 template <class Rows>
 Activations Quantiser::pack_all(std::int64_t tokens, std::int64_t groups, std::byte* tiles, const sdk::Worker& worker,
                                 sdk::Ticket& ticket, Rows rows_of) const {
-  const std::int64_t n = (tokens + k_packed_tokens - 1) / k_packed_tokens;
+  const std::int64_t most = tile().tokens, n = (tokens + most - 1) / most;
   const std::uint64_t group = tile_bytes(tokens, 1), chunk = static_cast<std::uint64_t>(n) * k_packed_bytes;
   sdk::take_pieces(ticket, n * groups, [&](std::int64_t i) {
-    const std::int64_t tile = i / groups, g = i % groups, first = tile * k_packed_tokens;
-    const std::int64_t count = std::min(k_packed_tokens, tokens - first);
+    const std::int64_t tile = i / groups, g = i % groups, first = tile * most;
+    const std::int64_t count = std::min(most, tokens - first);
     std::byte* to = tiles + group * static_cast<std::uint64_t>(g) + static_cast<std::uint64_t>(tile) * k_packed_bytes;
     PackArgs args = rows_of(first, count, g);
     args.tokens = count;
@@ -106,6 +109,11 @@ Activations Quantiser::prepare_packed(const float* x, std::int64_t tokens, std::
   std::byte* rows = scratch + tile_bytes(tokens, groups) + own * worker.index();
   Activations packed =
       pack_all(tokens, groups, scratch, worker, ticket, [&](std::int64_t first, std::int64_t count, std::int64_t g) {
+        if (few_ == Act::none) {
+          const auto bytes = static_cast<std::uint64_t>(k_) * sizeof(float);
+          const auto* row = reinterpret_cast<const std::byte*>(x + (first * groups + g) * k_);
+          return PackArgs{row, bytes * static_cast<std::uint64_t>(groups), 0, 0, nullptr, 0};
+        }
         for (std::int64_t t = 0; t < count; ++t)
           isa_.quantise(many_, x + ((first + t) * groups + g) * k_, 0, k_, k_,
                         rows + static_cast<std::uint64_t>(t) * bare_row(), false);

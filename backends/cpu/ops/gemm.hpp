@@ -19,7 +19,7 @@ struct Activations {
 /// A matrix [n, k], or several of them one behind the other.
 class Gemm {
 public:
-  /// `act8`: int8 activations where the format has a kernel for them.
+  /// `act8`: int8 activations where the format has a kernel for them; others may round them to 8 bits.
   Gemm(const Isa& isa, const sdk::ValueView& weight, bool act8);
 
   std::int64_t n() const { return n_; }
@@ -34,8 +34,8 @@ public:
     const std::int64_t workers = worker.count(), fit = n_ * tokens / (k_piece * workers);
     const Pieces pieces = squares(workers * std::clamp<std::int64_t>(fit, 1, k_pieces), n_, tokens);
     const std::int64_t last = std::min(workers, pieces.count()), whole = pieces.count() - last;
-    // Plain formats would prepare all tokens of a piece for each part of it.
-    const std::int64_t most = act_ == Act::none ? 1 : k_parts;
+    // Rows of floats would be prepared for each part of a piece.
+    const std::int64_t most = act_ == Act::none && pack() == nullptr ? 1 : k_parts;
     const std::int64_t parts = std::clamp<std::int64_t>(n_ / pieces.row_parts / Pieces::grain, 1, most);
     sdk::take_pieces(ticket, whole + last * parts, [&](std::int64_t i) {
       if (i < whole) return body(pieces.piece(i));
@@ -50,7 +50,7 @@ public:
   /// Products of a step of many tokens with so many of them, or fewer, take rows of activations, not tiles.
   std::int64_t few_of_many() const { return format_->few_of_many; }
   /// nullptr where many tokens are not wanted in tiles.
-  void (*pack() const)(const PackArgs&) { return act_ == Act::none ? nullptr : format_->pack; }
+  void (*pack() const)(const PackArgs&) { return act8_ ? format_->pack : nullptr; }
 
   /// y[token][row] for a rectangle; y is [tokens, y_stride] with column 0 = row 0. `first_row` is that of the matrix in
   /// the weight. `stream`: y is not read soon. `next`: weights read afterwards, if not row part.next.
@@ -90,6 +90,7 @@ private:
   static constexpr std::int64_t k_piece = 128 * 128;    // smaller than this;
   static constexpr std::int64_t k_parts = 4;            // of the last one of each worker
   const Format* format_;
+  bool act8_;
   Act act_;
   std::int64_t n_, k_;
   std::uint64_t row_bytes_;
@@ -116,7 +117,9 @@ public:
                              const sdk::Worker& worker, sdk::Ticket& ticket) const;
   /// The same in two steps where so many tokens are packed: elements [range) of all of x, of parts that begin and end
   /// with multiples of 256 of a row, into `rows` of `taken_bytes`, by any worker; and behind a barrier the packing.
-  bool packs(std::int64_t tokens) const { return pack_ != nullptr && tokens > k_few_tokens; }
+  bool packs(std::int64_t tokens) const {
+    return pack_ != nullptr && tokens > (few_ == Act::none ? k_few_plain : k_few_tokens);
+  }
   std::uint64_t taken_bytes(std::int64_t max_tokens, std::int64_t groups) const;
   void take(const float* x, Range range, std::byte* rows) const;
   Activations pack_taken(const std::byte* rows, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
@@ -144,7 +147,8 @@ public:
   }
 
 private:
-  static constexpr std::int64_t k_alone = 16384;     // elements
+  static constexpr std::int64_t k_alone = 16384; // elements
+  PackedShape tile() const { return few_ == Act::none ? k_packed_plain : k_packed_codes; }
   std::uint64_t own_bytes(std::int64_t rows) const { // of a worker, for its products
     return few_ == Act::none ? isa_.gemm_scratch(rows) : isa_.many_scratch(rows);
   }
@@ -152,11 +156,13 @@ private:
   template <class Rows>
   Activations pack_all(std::int64_t tokens, std::int64_t groups, std::byte* tiles, const sdk::Worker& worker,
                        sdk::Ticket& ticket, Rows rows_of) const;
-  std::uint64_t bare_row() const { return act_layout(many_, k_).sums16; } // bytes of a row without its sums
+  /// Bytes of a quantised row without its sums.
+  std::uint64_t bare_row() const { return few_ == Act::none ? 0 : act_layout(many_, k_).sums16; }
   const Isa& isa_;
   std::uint64_t tile_bytes(std::int64_t tokens, std::int64_t groups) const {
-    const std::int64_t tiles = (tokens + k_packed_tokens - 1) / k_packed_tokens;
-    return static_cast<std::uint64_t>(tiles * groups * ((k_ + k_packed_k - 1) / k_packed_k)) * k_packed_bytes;
+    const PackedShape of = tile();
+    const std::int64_t tiles = (tokens + of.tokens - 1) / of.tokens, chunks = (k_ + of.k - 1) / of.k;
+    return static_cast<std::uint64_t>(tiles * groups * chunks) * k_packed_bytes;
   }
   Act few_, many_;
   void (*pack_)(const PackArgs&);

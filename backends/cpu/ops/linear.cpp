@@ -43,7 +43,9 @@ public:
     return quantiser_.packed_bytes(max_tokens, groups_, workers);
   }
   /// Elements of x that can be taken early: into `taken` of so many bytes.
-  std::int64_t grain() const { return gemm_.k() % k_take == 0 && gemm_.pack() != nullptr ? k_take : 0; }
+  std::int64_t grain() const {
+    return gemm_.k() % k_take == 0 && gemm_.act(1) != Act::none && gemm_.pack() != nullptr ? k_take : 0;
+  }
   std::uint64_t taken_bytes(std::int64_t max_tokens) const { return quantiser_.taken_bytes(max_tokens, groups_); }
   void take(const float* x, std::int64_t tokens, Range range, std::byte* taken) const {
     if (quantiser_.packs(tokens)) quantiser_.take(x, range, taken);

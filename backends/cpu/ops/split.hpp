@@ -32,12 +32,12 @@ inline std::int64_t shrinking(std::int64_t total, std::int64_t i, std::int64_t p
 /// One worker's rectangle of an [n rows] x [tokens] product: rows are split first, so that a weight is read by one
 /// worker only; tokens too when there are more workers than blocks of rows.
 inline Block2 rectangle(const sdk::Worker& worker, std::int64_t n, std::int64_t tokens) {
+  constexpr std::int64_t k_grain = k_packed_plain.tokens; // the larger tile
   const std::int64_t count = worker.count(), i = worker.index();
   const std::int64_t row_parts = std::clamp<std::int64_t>((n + k_row_grain - 1) / k_row_grain, 1, count);
-  const std::int64_t token_parts = std::clamp<std::int64_t>(tokens / k_packed_tokens, 1, count / row_parts);
+  const std::int64_t token_parts = std::clamp<std::int64_t>(tokens / k_grain, 1, count / row_parts);
   if (i >= row_parts * token_parts) return {{n, n}, {tokens, tokens}};
-  return {part_of(n, k_row_grain, i % row_parts, row_parts),
-          part_of(tokens, k_packed_tokens, i / row_parts, token_parts)};
+  return {part_of(n, k_row_grain, i % row_parts, row_parts), part_of(tokens, k_grain, i / row_parts, token_parts)};
 }
 
 /// An [n rows] x [tokens] product in pieces of blocks of 32 rows and of 32 tokens, for products that prepare both
