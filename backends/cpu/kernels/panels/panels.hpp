@@ -76,20 +76,45 @@ SCF_INLINE std::int64_t block_rows(std::int64_t tiles) {
 /// What is done between products: the tile unit and the vector unit work side by side only if what they do stands side
 /// by side. Nothing, if all is empty.
 struct Beside {
-  /// Unpacks one row of the next panel.
+  /// Unpacks rows [row, row + k_rows_together) of the next panel.
   void (*unpack)(void* panel, int row) = nullptr;
   void* panel = nullptr;
-  /// Lines of weights to bring near, for a core waits for too few at once to do it only when it unpacks them: in
-  /// columns of k_panel_rows lines, `stride` bytes apart; from column to column it is `step` bytes.
+  /// Lines of weights to bring near, for a core waits for too few at once to do it only when it unpacks them. They come
+  /// in runs of `run` lines, `stride` bytes apart; from run to run it is `step` bytes.
   const std::byte* near = nullptr;
   std::uint64_t stride = 0, step = 0;
-  int columns = 0;
+  int lines = 0, run = 0;
+};
+inline constexpr int k_rows_together = 8; // rows unpacked together
+
+/// Lines of a run.
+struct Lines {
+  const std::byte* first;
+  std::uint64_t stride;
+  int count;
 
   SCF_INLINE void fetch(const std::byte* line) { __builtin_prefetch(line, 0, 2); }
-  void fetch_column(int i) const {
-    for (int r = 0; r < k_panel_rows; ++r)
-      fetch(near + step * static_cast<unsigned>(i) + stride * static_cast<unsigned>(r));
+};
+/// Goes through the lines that are brought near.
+class LineWalk {
+public:
+  explicit LineWalk(const Beside& beside) : of_(beside), run_(beside.near) {}
+  /// Those before line `until` that are left, as far as their run goes: later calls make up for the others.
+  [[gnu::always_inline]] Lines next(int until) {
+    const Lines lines{run_ + of_.stride * static_cast<unsigned>(at_), of_.stride, lesser(until - done_, of_.run - at_)};
+    done_ += lines.count;
+    at_ += lines.count;
+    if (at_ == of_.run) {
+      at_ = 0;
+      run_ += of_.step;
+    }
+    return lines;
   }
+
+private:
+  const Beside& of_;
+  const std::byte* run_;
+  int at_ = 0, done_ = 0; // in the run; of all lines
 };
 SCF_INLINE int lines_of(std::uint64_t bytes) { return static_cast<int>((bytes + 63) / 64); }
 
@@ -199,8 +224,6 @@ template <int... AT> struct Halves {
 };
 using PlainOrder = Halves<0, 32, 64, 96, 128, 160, 192, 224>;
 
-inline constexpr int k_rows_together = 8;
-
 /// Specialised where a set fills a panel from whole blocks of a format in a way, and an order, of its own: n elements,
 /// a multiple of 256. First comes, for several rows, what all weights of a row wait for, the scales too: alone that
 /// takes long, and the processor does not look far enough ahead to begin the next row.
@@ -213,7 +236,7 @@ template <class Fmt> struct OwnFill {
   static void row(Panel&, int, const typename Fmt::Block*, int, const Prepared&, std::uint32_t) {}
 };
 
-/// Unpacks n elements from `begin` of 32 rows from `row`, row by row; rows from a.rows on are the last one again, and
+/// Unpacks n elements from `begin` of 32 rows from `row`; rows from a.rows on are the last one again, and
 /// not written later.
 template <class Fmt, bool BIASED> class PanelFill {
 public:
@@ -227,22 +250,18 @@ public:
                OwnFill<Fmt>::exists && n % 256 == 0};
   }
   void all() const {
-    const Source from = source_; // in registers: what is written might change anything else
-    for (int r = 0; r < k_panel_rows; r += k_rows_together) {
-      Rows rows;
-      from.prepare(r, rows);
-      if (from.own) {
-        for (int i = 0; i < k_rows_together; ++i) from.unpack_own(r + i, rows.block[i], rows.prepared[i]);
-      } else {
-        for (int i = 0; i < k_rows_together; ++i) from.unpack_any(r + i, rows.block[i]);
-      }
-    }
+    for (int r = 0; r < k_panel_rows; r += k_rows_together) unpack(r);
   }
-  /// Rows come in order.
-  void unpack(int r) {
-    const int i = r % k_rows_together;
-    if (i == 0) source_.prepare(r, rows_);
-    source_.own ? source_.unpack_own(r, rows_.block[i], rows_.prepared[i]) : source_.unpack_any(r, rows_.block[i]);
+  /// Rows [r, r + k_rows_together).
+  void unpack(int r) const {
+    const Source from = source_; // in registers: what is written might change anything else
+    Rows rows;
+    from.prepare(r, rows);
+    if (from.own) {
+      for (int i = 0; i < k_rows_together; ++i) from.unpack_own(r + i, rows.block[i], rows.prepared[i]);
+    } else {
+      for (int i = 0; i < k_rows_together; ++i) from.unpack_any(r + i, rows.block[i]);
+    }
   }
 
 private:
@@ -289,7 +308,6 @@ private:
   };
 
   Source source_{};
-  Rows rows_;
 };
 
 // ---- activations ----------------------------------------------------------------------------------------------------
