@@ -41,8 +41,8 @@ struct Micro {
                         sums[t].sum[0],        width,
                         first && u == 0};
         done += width;
-        for (const int end = part(k_panel_rows, done); beside.unpack != nullptr && rows + k_rows_together <= end;
-             rows += k_rows_together)
+        for (const int end = part(k_panel_rows, done); beside.unpack != nullptr && rows + k_rows_beside <= end;
+             rows += k_rows_beside)
           beside.unpack(beside.panel, rows);
         const Lines near = walk.next(part(beside.lines, done));
         width == 2 ? after<2>(now, before, integers, near) : after<1>(now, before, integers, near);
@@ -133,14 +133,14 @@ private:
       for (int i = 0; i < k_pieces; ++i) {
         int at = 2 * WIDTH * i;
         tile_load<4>(weights + 64 * k_panel_rows * i, 64);
-        tile_load<6>(tokens + 64 * k_tile * i, 64);
+        tile_load_passing<6>(tokens + 64 * k_tile * i, 64);
         tile_dot<0, 4, 6>();
         pause(at++);
         tile_load<5>(weights + 64 * (k_panel_rows * i + 16), 64);
         tile_dot<1, 5, 6>();
         pause(at++);
         if constexpr (WIDTH == 2) {
-          tile_load<7>(others + 64 * k_tile * i, 64);
+          tile_load_passing<7>(others + 64 * k_tile * i, 64);
           tile_dot<2, 4, 7>();
           pause(at++);
           tile_dot<3, 5, 7>();

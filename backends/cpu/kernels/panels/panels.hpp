@@ -76,7 +76,7 @@ SCF_INLINE std::int64_t block_rows(std::int64_t tiles) {
 /// What is done between products: the tile unit and the vector unit work side by side only if what they do stands side
 /// by side. Nothing, if all is empty.
 struct Beside {
-  /// Unpacks rows [row, row + k_rows_together) of the next panel.
+  /// Unpacks rows [row, row + k_rows_beside) of the next panel; rows come in order.
   void (*unpack)(void* panel, int row) = nullptr;
   void* panel = nullptr;
   /// Lines of weights to bring near, for a core waits for too few at once to do it only when it unpacks them. They come
@@ -85,7 +85,7 @@ struct Beside {
   std::uint64_t stride = 0, step = 0;
   int lines = 0, run = 0;
 };
-inline constexpr int k_rows_together = 8; // rows unpacked together
+inline constexpr int k_rows_together = 8, k_rows_beside = 4; // prepared, then unpacked together
 
 /// Lines of a run.
 struct Lines {
@@ -249,20 +249,11 @@ public:
                n,
                OwnFill<Fmt>::exists && n % 256 == 0};
   }
-  void all() const {
-    for (int r = 0; r < k_panel_rows; r += k_rows_together) unpack(r);
+  void all() {
+    for (int r = 0; r < k_panel_rows; r += k_rows_together) rows<k_rows_together>(r);
   }
-  /// Rows [r, r + k_rows_together).
-  void unpack(int r) const {
-    const Source from = source_; // in registers: what is written might change anything else
-    Rows rows;
-    from.prepare(r, rows);
-    if (from.own) {
-      for (int i = 0; i < k_rows_together; ++i) from.unpack_own(r + i, rows.block[i], rows.prepared[i]);
-    } else {
-      for (int i = 0; i < k_rows_together; ++i) from.unpack_any(r + i, rows.block[i]);
-    }
-  }
+  /// Rows [r, r + k_rows_beside). Rows come in order.
+  void unpack(int r) { rows<k_rows_beside>(r); }
 
 private:
   using Block = typename Fmt::Block;
@@ -307,7 +298,17 @@ private:
     }
   };
 
+  template <int COUNT> void rows(int r) {
+    const Source from = source_; // in registers: what is written might change anything else
+    const int at = r % k_rows_together;
+    if (at == 0) from.prepare(r, rows_);
+    for (int i = 0; i < COUNT; ++i)
+      from.own ? from.unpack_own(r + i, rows_.block[at + i], rows_.prepared[at + i])
+               : from.unpack_any(r + i, rows_.block[at + i]);
+  }
+
   Source source_{};
+  Rows rows_;
 };
 
 // ---- activations ----------------------------------------------------------------------------------------------------
