@@ -302,9 +302,11 @@ private:
     const Source from = source_; // in registers: what is written might change anything else
     const int at = r % k_rows_together;
     if (at == 0) from.prepare(r, rows_);
-    for (int i = 0; i < COUNT; ++i)
-      from.own ? from.unpack_own(r + i, rows_.block[at + i], rows_.prepared[at + i])
-               : from.unpack_any(r + i, rows_.block[at + i]);
+    if (from.own) {
+      for (int i = 0; i < COUNT; ++i) from.unpack_own(r + i, rows_.block[at + i], rows_.prepared[at + i]);
+    } else {
+      for (int i = 0; i < COUNT; ++i) from.unpack_any(r + i, rows_.block[at + i]);
+    }
   }
 
   Source source_{};
