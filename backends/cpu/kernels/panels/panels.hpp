@@ -273,22 +273,10 @@ private:
     int n;
     bool own;
 
-    [[gnu::always_inline]] void unpack_own(int r, const Block* block,
-                                           const typename OwnFill<Fmt>::Prepared& prepared) const {
-      fetch(block);
-      OwnFill<Fmt>::row(*panel, r, block, n, prepared, flip);
-    }
     [[gnu::always_inline]] void unpack_any(int r, const Block* block) const {
-      fetch(block);
       for (int u = 0; u < (n + 255) / 256; ++u)
         panel->scale[u][r] =
             fill_unit<Fmt>(block + u * (256 / k_elems), lesser(256, n - 256 * u), panel->codes[4 * u][r], flip);
-    }
-    /// A chunk of a row is too short for the hardware to run ahead into the next row.
-    [[gnu::always_inline]] void fetch(const Block* block) const {
-      const auto* ahead = reinterpret_cast<const char*>(block) + k_rows_together * stride;
-      for (std::size_t b = 0; b < static_cast<std::size_t>(n / k_elems) * sizeof(Block); b += 64)
-        __builtin_prefetch(ahead + b);
     }
     [[gnu::always_inline]] void prepare(int r, Rows& rows) const {
       for (int i = 0; i < k_rows_together; ++i)
@@ -303,7 +291,8 @@ private:
     const int at = r % k_rows_together;
     if (at == 0) from.prepare(r, rows_);
     if (from.own) {
-      for (int i = 0; i < COUNT; ++i) from.unpack_own(r + i, rows_.block[at + i], rows_.prepared[at + i]);
+      for (int i = 0; i < COUNT; ++i)
+        OwnFill<Fmt>::row(*from.panel, r + i, rows_.block[at + i], from.n, rows_.prepared[at + i], flip);
     } else {
       for (int i = 0; i < COUNT; ++i) from.unpack_any(r + i, rows_.block[at + i]);
     }
