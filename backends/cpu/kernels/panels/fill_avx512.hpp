@@ -72,11 +72,25 @@ private:
 struct Units {
   F scale, inverse;
 };
+SCF_INLINE Units units_of(F largest) {
+  return {largest * set1(1.0f / 127), _mm512_rcp14_ps(largest) * set1(127.0f * 256)};
+}
 /// Each lane holds values of its block.
 SCF_INLINE Units units_for(F largest) {
   largest = _mm512_max_ps(_mm512_permute_ps(largest, 0x4e), largest);
-  largest = _mm512_max_ps(_mm512_permute_ps(largest, 0xb1), largest);
-  return {largest * set1(1.0f / 127), _mm512_rcp14_ps(largest) * set1(127.0f * 256)};
+  return units_of(_mm512_max_ps(_mm512_permute_ps(largest, 0xb1), largest));
+}
+/// Of two neighbouring lanes the larger values: those of a, then those of b.
+SCF_INLINE F larger_lanes(F a, F b) {
+  return _mm512_max_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+SCF_INLINE __m128 lane(F v, int i) {
+  switch (i) {
+  case 0: return _mm512_castps512_ps128(v);
+  case 1: return _mm512_extractf32x4_ps(v, 1);
+  case 2: return _mm512_extractf32x4_ps(v, 2);
+  default: return _mm512_extractf32x4_ps(v, 3);
+  }
 }
 SCF_INLINE void put_scales(Panel& panel, int r, F scale, int count) {
   const __m128 four = _mm512_castps512_ps128(
@@ -109,8 +123,8 @@ template <> struct OwnFill<FormatQ2_K> {
     alignas(64) std::int32_t factor[4][4];
   };
   SCF_INLINE void prepare(Panel& panel, int r, const blocks::Q2_K* const* block, int n, Prepared* out) {
-    static_assert(k_units == 4);
-    for (int i = 0; i < k_rows_together; ++i) prepare_row(panel, r + i, block[i], n / 256, out[i]);
+    static_assert(k_units == 4 && k_rows_together % 4 == 0);
+    for (int i = 0; i < k_rows_together; i += 4) prepare_four(panel, r + i, block + i, n / 256, out + i);
   }
   SCF_INLINE void row(Panel& panel, int r, const blocks::Q2_K* block, int n, const Prepared& p, std::uint32_t flip) {
     for (int u = 0; u < n / 256; ++u) {
@@ -123,36 +137,52 @@ template <> struct OwnFill<FormatQ2_K> {
   }
 
 private:
-  SCF_INLINE void prepare_row(Panel& panel, int r, const blocks::Q2_K* block, int count, Prepared& out) {
-    const auto at = [&](int u) -> const blocks::Q2_K& { return block[lesser(u, count - 1)]; };
-    const auto both = [&](int u) { return static_cast<int>(load_u32(&at(u).d)); }; // d and dmin
-    const __m256 dm = _mm256_cvtph_ps(_mm_setr_epi32(both(0), both(1), both(2), both(3)));
-    alignas(32) float of[8], three[8];
-    _mm256_store_ps(of, dm);
-    _mm256_store_ps(three, dm * _mm256_set1_ps(3));
-    F most[4];
+  /// Rows r to r + 3: of 16 values, lane u of 128 bits holds those of their blocks u.
+  SCF_INLINE void prepare_four(Panel& panel, int r, const blocks::Q2_K* const* block, int count, Prepared* out) {
+    const auto at = [&](int i, int u) -> const blocks::Q2_K& { return block[i][lesser(u, count - 1)]; };
+    const auto both = [&](int u) { // d and dmin
+      const auto of = [&](int i) { return static_cast<int>(load_u32(&at(i, u).d)); };
+      return _mm_setr_epi32(of(0), of(1), of(2), of(3));
+    };
+    Z halves = _mm512_castsi128_si512(both(0));
+    halves = _mm512_inserti32x4(halves, both(1), 1);
+    halves = _mm512_inserti32x4(halves, both(2), 2);
+    halves = _mm512_inserti32x4(halves, both(3), 3);
+    const F d = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(halves));
+    const F dmin = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(halves, 16)));
+    alignas(64) float three[4][4], of_min[4][4];
+    _mm512_store_ps(three, d * set1(3));
+    _mm512_store_ps(of_min, dmin);
+    F rows[4]; // each row's lanes hold values of its blocks
 #pragma GCC unroll 4
-    for (int u = 0; u < 4; ++u) {
-      const Z sc = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at(u).sc)));
-      const F m = _mm512_cvtepi32_ps(_mm512_srli_epi32(sc, 4)) * set1(of[2 * u + 1]);
-      const F s = _mm512_cvtepi32_ps(_mm512_and_si512(sc, _mm512_set1_epi32(15)));
-      most[u] = _mm512_range_ps(_mm512_fmsub_ps(s, set1(three[2 * u]), m), m, 0x0b); // the larger one, without its sign
+    for (int i = 0; i < 4; ++i) {
+      F most[4];
+#pragma GCC unroll 4
+      for (int u = 0; u < 4; ++u) {
+        const Z sc = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at(i, u).sc)));
+        const F m = _mm512_cvtepi32_ps(_mm512_srli_epi32(sc, 4)) * set1(of_min[u][i]);
+        const F s = _mm512_cvtepi32_ps(_mm512_and_si512(sc, _mm512_set1_epi32(15)));
+        // The larger one, without its sign.
+        most[u] = _mm512_range_ps(_mm512_fmsub_ps(s, set1(three[u][i]), m), m, 0x0b);
+      }
+      rows[i] = larger_lanes(larger_lanes(most[0], most[1]), larger_lanes(most[2], most[3]));
     }
-    const F first =
-        _mm512_max_ps(_mm512_shuffle_f32x4(most[0], most[1], 0x88), _mm512_shuffle_f32x4(most[0], most[1], 0xdd));
-    const F last =
-        _mm512_max_ps(_mm512_shuffle_f32x4(most[2], most[3], 0x88), _mm512_shuffle_f32x4(most[2], most[3], 0xdd));
-    const Units units =
-        units_for(_mm512_max_ps(_mm512_shuffle_f32x4(first, last, 0x88), _mm512_shuffle_f32x4(first, last, 0xdd)));
-    const F lanes = _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7),
-                                          _mm512_castps256_ps512(dm)); // of each block d, d, dmin, dmin
-    const F none = lanes * zero();                                     // or no number
-    put_scales(panel, r, units.scale + (none + _mm512_permute_ps(none, 0x4e)), count);
+    const auto larger = [](F a, F b) { return _mm512_max_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)); };
+    const F lower = larger(rows[0], rows[2]), upper = larger(rows[1], rows[3]); // rows 0, 2, 0, 2 and 1, 3, 1, 3
+    const Units units = units_of(larger(lower, upper));
+    const F scales = units.scale + (d * zero() + dmin * zero()); // or no number
+    for (int u = 0; u < count; ++u) _mm_storeu_ps(&panel.scale[u][r], lane(scales, u));
 
-    const Z twice = _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f800000, 0x40000000, 0x3f800000, 0));
-    const Z words = _mm512_cvtps_epi32(lanes * (units.inverse * _mm512_castsi512_ps(twice)));
-    const Z pairs = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, -1, -1, 4, 5, 8, 9, 8, 9, -1, -1, -1, -1));
-    _mm512_store_si512(out.factor, _mm512_shuffle_epi8(words, pairs));
+    const auto words = [&](F v) { return _mm512_cvtps_epi32(v * units.inverse); };
+    const Z twice_each = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
+    const Z once = _mm512_shuffle_epi8(words(d), twice_each), twice = _mm512_slli_epi32(words(d + d), 16);
+    const Z minimum = _mm512_shuffle_epi8(words(dmin), twice_each);
+    const Z first = _mm512_unpacklo_epi32(once, twice), second = _mm512_unpackhi_epi32(once, twice);
+    const Z rest = _mm512_unpacklo_epi32(minimum, minimum), last = _mm512_unpackhi_epi32(minimum, minimum);
+    _mm512_store_si512(out[0].factor, _mm512_unpacklo_epi64(first, rest));
+    _mm512_store_si512(out[1].factor, _mm512_unpackhi_epi64(first, rest));
+    _mm512_store_si512(out[2].factor, _mm512_unpacklo_epi64(second, last));
+    _mm512_store_si512(out[3].factor, _mm512_unpackhi_epi64(second, last));
   }
 
   /// (code * d * scale - dmin * minimum) / 256 of codes 0 to 3 as the bytes of each sub-block's lane.
@@ -233,8 +263,7 @@ private:
              _mm512_movehdup_ps(d); // d and dmin stand in turns
       most[i] = largest_value(s[i], m[i], 15);
     }
-    const Units units = units_for(
-        _mm512_max_ps(_mm512_shuffle_f32x4(most[0], most[1], 0x88), _mm512_shuffle_f32x4(most[0], most[1], 0xdd)));
+    const Units units = units_for(larger_lanes(most[0], most[1]));
     put_scales(panel, r, units.scale, count);
     const F first = _mm512_shuffle_f32x4(units.inverse, units.inverse, 0x50);
     const F second = _mm512_shuffle_f32x4(units.inverse, units.inverse, 0xfa);

@@ -48,9 +48,6 @@ constexpr Levels levels() {
 }
 alignas(64) constexpr Levels k_levels = levels();
 
-/// 2 * t + 1
-constexpr float k_largest[16] = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31};
-
 // Of two neighbouring elements of all groups, a nibble each: two bits of the digit, the sign, and whether the sub-block
 // is the second one of its lane. The last is there once, in the lower nibble: a shuffle must not see it in bit 7.
 constexpr std::uint64_t digits_map(unsigned pair) { // of four digits
@@ -97,28 +94,27 @@ template <> struct OwnFill<FormatIQ2_XXS> {
     std::uint8_t top[k_units]; // the largest scale of each block
   };
   SCF_INLINE void prepare(Panel& panel, int r, const blocks::IQ2_XXS* const* block, int n, Prepared* out) {
+    static_assert(k_units == 4 && k_rows_together == 8 && sizeof(Prepared) == 4);
     const int count = n / 256;
-    for (int i = 0; i < k_rows_together; ++i) {
-      const auto scales = [&](int u) { return sub_scales(load_words(block[i] + lesser(u, count - 1))); };
-      Z top = _mm512_or_si512(scales(0), _mm512_slli_epi64(scales(1), 8)); // of four blocks, a byte each
-      top = either(top, _mm512_slli_epi64(scales(2), 16), _mm512_slli_epi64(scales(3), 24));
-      top = _mm512_max_epu8(top, _mm512_shuffle_epi32(top, _MM_PERM_BADC));
-      top = _mm512_max_epu8(top, _mm512_permutex_epi64(top, 0x4e));
-      top = _mm512_max_epu8(top, _mm512_shuffle_i64x2(top, top, 0x4e));
-      const int all = _mm_cvtsi128_si32(_mm512_castsi512_si128(top));
-      __builtin_memcpy(out[i].top, &all, sizeof all);
-    }
-    for (int u = 0; u < count; ++u) {
-      alignas(32) float largest[8];
+    const Z top = top_scales(block, count);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi16_epi8(top));
+    const Z largest = _mm512_or_si512(_mm512_slli_epi16(top, 1), _mm512_set1_epi16(1));
+    const Z in_order = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    const auto by_block = [&](Z of_rows) { // two of a row become eight rows of two
+      return _mm512_permutexvar_ps(in_order, _mm512_cvtepi32_ps(of_rows));
+    };
+    const F even = by_block(_mm512_and_si512(largest, _mm512_set1_epi32(0xffff)));
+    const F odd = by_block(_mm512_srli_epi32(largest, 16));
+#pragma GCC unroll 4
+    for (int u = 0; u < 4; ++u) {
+      if (u == count) return;
       alignas(16) std::uint16_t d[8];
-      static_assert(k_rows_together == 8);
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i) {
-        largest[i] = k_largest[out[i].top[u]];
-        __builtin_memcpy(d + i, &block[i][u].d, 2);
-      }
+      for (int i = 0; i < 8; ++i) __builtin_memcpy(d + i, &block[i][u].d, 2);
       const __m256 halves = _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(d)));
-      _mm256_store_ps(&panel.scale[u][r], _mm256_load_ps(largest) * halves * _mm256_set1_ps(0.125f * 43 / 127));
+      const F both = u % 2 == 0 ? even : odd;
+      const __m256 scales = u < 2 ? _mm512_castps512_ps256(both) : _mm512_extractf32x8_ps(both, 1);
+      _mm256_store_ps(&panel.scale[u][r], scales * halves * _mm256_set1_ps(0.125f * 43 / 127));
     }
   }
   SCF_INLINE void row(Panel& panel, int r, const blocks::IQ2_XXS* block, int n, const Prepared& p, std::uint32_t flip) {
@@ -134,6 +130,27 @@ private:
   }
   SCF_INLINE Z sub_scales(Z words) { return _mm512_srli_epi64(words, 60); }
   SCF_INLINE Z either(Z a, Z b, Z c) { return _mm512_ternarylogic_epi32(a, b, c, 0xfe); }
+
+  /// Of eight rows the largest scale of each of four blocks, a word each.
+  SCF_INLINE Z top_scales(const blocks::IQ2_XXS* const* block, int count) {
+    const auto scales = [&](int row) { // in the highest bits of words, one for each block and sub-block
+      const auto words = [&](int u) { return load_words(block[row] + lesser(u, count - 1)); };
+      const Z low =
+          _mm512_mask_blend_epi16(0x22222222, _mm512_srli_epi64(words(0), 48), _mm512_srli_epi64(words(1), 32));
+      const Z high = _mm512_mask_blend_epi16(0x88888888, _mm512_srli_epi64(words(2), 16), words(3));
+      return _mm512_mask_blend_epi16(0xcccccccc, low, high);
+    };
+    Z rows[4]; // two each
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const Z a = scales(2 * i), b = scales(2 * i + 1);
+      rows[i] = _mm512_max_epu16(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    }
+    const auto halved = [&](Z a, Z b) {
+      return _mm512_max_epu16(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
+    };
+    return _mm512_srli_epi16(halved(halved(rows[0], rows[1]), halved(rows[2], rows[3])), 12);
+  }
 
   template <bool WHOLE>
   SCF_INLINE void two(Panel& panel, int r, int u, const blocks::IQ2_XXS* block, const std::uint8_t* top,

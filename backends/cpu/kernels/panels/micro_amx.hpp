@@ -27,19 +27,25 @@ struct Micro {
   static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first,
                        const Beside& beside) {
     alignas(64) std::int32_t integers[k_integers];
-    const int steps = units * ((count + 1) / 2);
+    const int all = units * count;
+    const auto part = [&](int of, int blocks) { return of * blocks / all; }; // done beside so many of a tile
+    LineWalk walk(beside);
     Block before{};
-    int step = 0;
+    int done = 0, rows = 0;
     for (int u = 0; u < units; ++u)
-      for (int t = 0; t < count; t += 2, ++step) {
+      for (int t = 0; t < count; t += 2) {
         const int width = lesser(2, count - t);
         const TokenTile &a = tiles[t], &b = tiles[t + width - 1];
         const Block now{panel.codes[4 * u][0], {a.codes[64 * u][0], b.codes[64 * u][0]},
                         panel.scale[u],        {a.scale[u], b.scale[u]},
                         sums[t].sum[0],        width,
                         first && u == 0};
-        const Share share = share_of(beside, step, steps);
-        width == 2 ? after<2>(now, before, integers, share) : after<1>(now, before, integers, share);
+        done += width;
+        for (const int end = part(k_panel_rows, done); beside.unpack != nullptr && rows + k_rows_beside <= end;
+             rows += k_rows_beside)
+          beside.unpack(beside.panel, rows);
+        const Lines near = walk.next(part(beside.lines, done));
+        width == 2 ? after<2>(now, before, integers, near) : after<1>(now, before, integers, near);
         before = now;
       }
     after<0>({}, before, integers, {});
@@ -60,83 +66,59 @@ private:
     int width; // tiles; 0: none
     bool first;
   };
-  /// Of what is done beside, with one block.
-  struct Share {
-    void (*unpack)(void*, int) = nullptr;
-    void* panel = nullptr;
-    int row = 0, rows = 0;
-    const std::byte* near = nullptr; // a column of lines
-    std::int64_t stride = 0;
-    bool any() const { return rows > 0 || near != nullptr; }
-  };
-  SCF_INLINE Share share_of(const Beside& beside, int step, int steps) {
-    Share share{beside.unpack, beside.panel};
-    if (beside.unpack != nullptr) {
-      share.row = k_panel_rows * step / steps;
-      share.rows = k_panel_rows * (step + 1) / steps - share.row;
-    }
-    int column = beside.columns * step / steps;
-    const int end = beside.columns * (step + 1) / steps;
-    for (; column + 1 < end; ++column) beside.fetch_column(column);
-    if (column < end) {
-      share.near = beside.near + beside.step * static_cast<unsigned>(column);
-      share.stride = static_cast<std::int64_t>(beside.stride);
-    }
-    return share;
-  }
-
   /// Products of a block of WIDTH tiles, or none, among them the scaling of the block before.
   template <int WIDTH>
-  SCF_INLINE void after(const Block& now, const Block& before, std::int32_t* integers, const Share& share) {
+  SCF_INLINE void after(const Block& now, const Block& before, std::int32_t* integers, const Lines& near) {
     if (before.width == 2)
-      return before.first ? beside<WIDTH, 2, true>(now, before, integers, share)
-                          : beside<WIDTH, 2, false>(now, before, integers, share);
+      return before.first ? near_or_not<WIDTH, 2, true>(now, before, integers, near)
+                          : near_or_not<WIDTH, 2, false>(now, before, integers, near);
     if (before.width == 1)
-      return before.first ? beside<WIDTH, 1, true>(now, before, integers, share)
-                          : beside<WIDTH, 1, false>(now, before, integers, share);
-    beside<WIDTH, 0, false>(now, before, integers, share);
+      return before.first ? near_or_not<WIDTH, 1, true>(now, before, integers, near)
+                          : near_or_not<WIDTH, 1, false>(now, before, integers, near);
+    near_or_not<WIDTH, 0, false>(now, before, integers, near);
   }
   template <int WIDTH, int BEFORE, bool FIRST>
-  SCF_INLINE void beside(const Block& now, const Block& before, std::int32_t* integers, const Share& share) {
-    share.any() ? products<WIDTH, BEFORE, FIRST, true>(now, before, integers, share)
-                : products<WIDTH, BEFORE, FIRST, false>(now, before, integers, share);
+  SCF_INLINE void near_or_not(const Block& now, const Block& before, std::int32_t* integers, const Lines& near) {
+    near.count > 0 ? products<WIDTH, BEFORE, FIRST, true>(now, before, integers, near)
+                   : products<WIDTH, BEFORE, FIRST, false>(now, before, integers, near);
   }
 
   SCF_INLINE F16 everywhere(float v) { return F16{v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v}; }
 
   // What it reads again and again it has in locals: the tiles' instructions might change anything else.
   // Tiles 0 to 3: sums of the two halves of the rows, then with the second tile of tokens. 4, 5: weights. 6, 7: tokens.
-  template <int WIDTH, int BEFORE, bool FIRST, bool BESIDE>
+  template <int WIDTH, int BEFORE, bool FIRST, bool NEAR>
   [[gnu::noinline]] static void products(const Block& now, const Block& before, std::int32_t* integers,
-                                         const Share& share) {
+                                         const Lines& near) {
     constexpr int pauses = 2 * WIDTH * k_pieces, rows = k_panel_rows / (WIDTH == 0 ? 1 : pauses);
     const float* of_rows = before.of_rows;
     float* sums = before.sums;
-    F16 of_tokens[2] = {};
-    for (int t = 0; t < BEFORE; ++t) of_tokens[t] = load_as<F16>(before.of_tokens[t]);
-    const auto scale = [&](int r) __attribute__((always_inline)) {
+    const F16 of_first = BEFORE > 0 ? load_as<F16>(before.of_tokens[0]) : F16{};
+    const F16 of_second = BEFORE > 1 ? load_as<F16>(before.of_tokens[1]) : F16{};
+    const auto scale_tile = [=](int r, int t, F16 of_token, F16 of_row) __attribute__((always_inline)) {
+      const I16 whole = load_as<I16>(integers + k_tile_integers * t + k_tile * r);
+      const F16 v = __builtin_convertvector(whole, F16) * (of_token * of_row);
+      float* sum = sums + k_tile_sums * t + k_tile * r;
+      store_as(sum, FIRST ? v : load_as<F16>(sum) + v);
+    };
+    const auto scale = [=](int r) __attribute__((always_inline)) {
       if (BEFORE == 0) return;
       const F16 of_row = everywhere(of_rows[r]);
-#pragma GCC unroll 2
-      for (int t = 0; t < BEFORE; ++t) {
-        const I16 whole = load_as<I16>(integers + k_tile_integers * t + k_tile * r);
-        const F16 v = __builtin_convertvector(whole, F16) * (of_tokens[t] * of_row);
-        float* sum = sums + k_tile_sums * t + k_tile * r;
-        store_as(sum, FIRST ? v : load_as<F16>(sum) + v);
-      }
+      scale_tile(r, 0, of_first, of_row);
+      if (BEFORE == 2) scale_tile(r, 1, of_second, of_row);
     };
     if constexpr (WIDTH == 0) {
       for (int r = 0; r < k_panel_rows; ++r) scale(r);
     } else {
       const std::uint8_t* weights = now.weights;
       const std::int8_t *tokens = now.tokens[0], *others = now.tokens[1];
-      const std::byte* near = share.near != nullptr ? share.near : reinterpret_cast<const std::byte*>(weights);
-      const std::int64_t stride = share.stride;
-      int row = share.row;
+      const std::byte* line = near.first;
+      const std::uint64_t stride = near.stride;
+      const int each = near.count / pauses, rest = near.count % pauses;
       const auto pause = [&](int at) __attribute__((always_inline)) {
-        if constexpr (BESIDE) {
-#pragma GCC unroll 4
-          for (int i = 0; i < k_panel_rows / pauses; ++i, near += stride) Beside::fetch(near);
+        if constexpr (NEAR) {
+#pragma GCC unroll 1
+          for (int i = each + (at < rest ? 1 : 0); i > 0; --i, line += stride) Lines::fetch(line);
         }
 #pragma GCC unroll 4
         for (int r = 0; r < rows; ++r) scale(rows * at + r);
@@ -151,22 +133,19 @@ private:
       for (int i = 0; i < k_pieces; ++i) {
         int at = 2 * WIDTH * i;
         tile_load<4>(weights + 64 * k_panel_rows * i, 64);
-        tile_load<6>(tokens + 64 * k_tile * i, 64);
+        tile_load_passing<6>(tokens + 64 * k_tile * i, 64);
         tile_dot<0, 4, 6>();
         pause(at++);
         tile_load<5>(weights + 64 * (k_panel_rows * i + 16), 64);
         tile_dot<1, 5, 6>();
         pause(at++);
         if constexpr (WIDTH == 2) {
-          tile_load<7>(others + 64 * k_tile * i, 64);
+          tile_load_passing<7>(others + 64 * k_tile * i, 64);
           tile_dot<2, 4, 7>();
           pause(at++);
           tile_dot<3, 5, 7>();
           pause(at++);
         }
-        if constexpr (BESIDE)
-          for (const int end = share.row + share.rows * (i + 1) / k_pieces; row < end; ++row)
-            share.unpack(share.panel, row);
       }
       tile_store<0>(integers, 64);
       tile_store<1>(integers + 256, 64);

@@ -24,10 +24,15 @@ struct Micro {
   static void multiply(const Panel& panel, const TokenTile* tiles, int count, int units, TileSums* sums, bool first,
                        const Beside& beside) {
     if (first) __builtin_memset(sums, 0, static_cast<std::size_t>(count) * sizeof *sums);
-    int t = 0, column = 0;
+    int t = 0, line = 0;
+    LineWalk walk(beside);
     const auto fetch = [&] { // in the fewest rounds that there are
-      for (const int end = lesser(beside.columns, column + (beside.columns + 3) / 4); column < end; ++column)
-        beside.fetch_column(column);
+      const int end = lesser(beside.lines, line + (beside.lines + 3) / 4);
+      while (line < end) {
+        const Lines lines = walk.next(end);
+        for (int i = 0; i < lines.count; ++i) Lines::fetch(lines.first + lines.stride * static_cast<unsigned>(i));
+        line += lines.count;
+      }
     };
     for (; t + 3 <= count; t += 3)
       for (int r = 0; r < k_panel_rows; r += 4, fetch()) some<4, 3>(panel, r, tiles + t, units, sums + t);

@@ -92,7 +92,8 @@ private:
     work.near = a_.w + static_cast<std::uint64_t>(row_of(at_)) * a_.w_stride + bytes_of<Fmt>(begin_of(at_));
     work.stride = a_.w_stride;
     work.step = 64;
-    work.columns = lines_of(bytes_of<Fmt>(elems_of(at_)));
+    work.run = k_panel_rows;
+    work.lines = work.run * lines_of(bytes_of<Fmt>(elems_of(at_)));
   }
   /// A part of the next 32 rows, from one end to the other: as large as the chunk is of k.
   void fetch_rows(Beside& work) const {
@@ -106,8 +107,7 @@ private:
     const std::uint64_t from = bytes(begin_of(i)), to = bytes(begin_of(i) + elems_of(i));
     work.near = rows + from;
     work.stride = 64;
-    work.step = k_panel_rows * work.stride;
-    work.columns = (lines_of(to - from) + k_panel_rows - 1) / k_panel_rows;
+    work.run = work.lines = lines_of(to - from);
   }
 
   const GemmArgs& a_;

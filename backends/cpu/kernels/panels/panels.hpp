@@ -76,20 +76,45 @@ SCF_INLINE std::int64_t block_rows(std::int64_t tiles) {
 /// What is done between products: the tile unit and the vector unit work side by side only if what they do stands side
 /// by side. Nothing, if all is empty.
 struct Beside {
-  /// Unpacks one row of the next panel.
+  /// Unpacks rows [row, row + k_rows_beside) of the next panel; rows come in order.
   void (*unpack)(void* panel, int row) = nullptr;
   void* panel = nullptr;
-  /// Lines of weights to bring near, for a core waits for too few at once to do it only when it unpacks them: in
-  /// columns of k_panel_rows lines, `stride` bytes apart; from column to column it is `step` bytes.
+  /// Lines of weights to bring near, for a core waits for too few at once to do it only when it unpacks them. They come
+  /// in runs of `run` lines, `stride` bytes apart; from run to run it is `step` bytes.
   const std::byte* near = nullptr;
   std::uint64_t stride = 0, step = 0;
-  int columns = 0;
+  int lines = 0, run = 0;
+};
+inline constexpr int k_rows_together = 8, k_rows_beside = 4; // prepared, then unpacked together
+
+/// Lines of a run.
+struct Lines {
+  const std::byte* first;
+  std::uint64_t stride;
+  int count;
 
   SCF_INLINE void fetch(const std::byte* line) { __builtin_prefetch(line, 0, 2); }
-  void fetch_column(int i) const {
-    for (int r = 0; r < k_panel_rows; ++r)
-      fetch(near + step * static_cast<unsigned>(i) + stride * static_cast<unsigned>(r));
+};
+/// Goes through the lines that are brought near.
+class LineWalk {
+public:
+  explicit LineWalk(const Beside& beside) : of_(beside), run_(beside.near) {}
+  /// Those before line `until` that are left, as far as their run goes: later calls make up for the others.
+  [[gnu::always_inline]] Lines next(int until) {
+    const Lines lines{run_ + of_.stride * static_cast<unsigned>(at_), of_.stride, lesser(until - done_, of_.run - at_)};
+    done_ += lines.count;
+    at_ += lines.count;
+    if (at_ == of_.run) {
+      at_ = 0;
+      run_ += of_.step;
+    }
+    return lines;
   }
+
+private:
+  const Beside& of_;
+  const std::byte* run_;
+  int at_ = 0, done_ = 0; // in the run; of all lines
 };
 SCF_INLINE int lines_of(std::uint64_t bytes) { return static_cast<int>((bytes + 63) / 64); }
 
@@ -199,8 +224,6 @@ template <int... AT> struct Halves {
 };
 using PlainOrder = Halves<0, 32, 64, 96, 128, 160, 192, 224>;
 
-inline constexpr int k_rows_together = 8;
-
 /// Specialised where a set fills a panel from whole blocks of a format in a way, and an order, of its own: n elements,
 /// a multiple of 256. First comes, for several rows, what all weights of a row wait for, the scales too: alone that
 /// takes long, and the processor does not look far enough ahead to begin the next row.
@@ -213,7 +236,7 @@ template <class Fmt> struct OwnFill {
   static void row(Panel&, int, const typename Fmt::Block*, int, const Prepared&, std::uint32_t) {}
 };
 
-/// Unpacks n elements from `begin` of 32 rows from `row`, row by row; rows from a.rows on are the last one again, and
+/// Unpacks n elements from `begin` of 32 rows from `row`; rows from a.rows on are the last one again, and
 /// not written later.
 template <class Fmt, bool BIASED> class PanelFill {
 public:
@@ -226,24 +249,11 @@ public:
                n,
                OwnFill<Fmt>::exists && n % 256 == 0};
   }
-  void all() const {
-    const Source from = source_; // in registers: what is written might change anything else
-    for (int r = 0; r < k_panel_rows; r += k_rows_together) {
-      Rows rows;
-      from.prepare(r, rows);
-      if (from.own) {
-        for (int i = 0; i < k_rows_together; ++i) from.unpack_own(r + i, rows.block[i], rows.prepared[i]);
-      } else {
-        for (int i = 0; i < k_rows_together; ++i) from.unpack_any(r + i, rows.block[i]);
-      }
-    }
+  void all() {
+    for (int r = 0; r < k_panel_rows; r += k_rows_together) rows<k_rows_together>(r);
   }
-  /// Rows come in order.
-  void unpack(int r) {
-    const int i = r % k_rows_together;
-    if (i == 0) source_.prepare(r, rows_);
-    source_.own ? source_.unpack_own(r, rows_.block[i], rows_.prepared[i]) : source_.unpack_any(r, rows_.block[i]);
-  }
+  /// Rows [r, r + k_rows_beside). Rows come in order.
+  void unpack(int r) { rows<k_rows_beside>(r); }
 
 private:
   using Block = typename Fmt::Block;
@@ -263,22 +273,10 @@ private:
     int n;
     bool own;
 
-    [[gnu::always_inline]] void unpack_own(int r, const Block* block,
-                                           const typename OwnFill<Fmt>::Prepared& prepared) const {
-      fetch(block);
-      OwnFill<Fmt>::row(*panel, r, block, n, prepared, flip);
-    }
     [[gnu::always_inline]] void unpack_any(int r, const Block* block) const {
-      fetch(block);
       for (int u = 0; u < (n + 255) / 256; ++u)
         panel->scale[u][r] =
             fill_unit<Fmt>(block + u * (256 / k_elems), lesser(256, n - 256 * u), panel->codes[4 * u][r], flip);
-    }
-    /// A chunk of a row is too short for the hardware to run ahead into the next row.
-    [[gnu::always_inline]] void fetch(const Block* block) const {
-      const auto* ahead = reinterpret_cast<const char*>(block) + k_rows_together * stride;
-      for (std::size_t b = 0; b < static_cast<std::size_t>(n / k_elems) * sizeof(Block); b += 64)
-        __builtin_prefetch(ahead + b);
     }
     [[gnu::always_inline]] void prepare(int r, Rows& rows) const {
       for (int i = 0; i < k_rows_together; ++i)
@@ -287,6 +285,18 @@ private:
       if (own) OwnFill<Fmt>::prepare(*panel, r, rows.block, n, rows.prepared);
     }
   };
+
+  template <int COUNT> void rows(int r) {
+    const Source from = source_; // in registers: what is written might change anything else
+    const int at = r % k_rows_together;
+    if (at == 0) from.prepare(r, rows_);
+    if (from.own) {
+      for (int i = 0; i < COUNT; ++i)
+        OwnFill<Fmt>::row(*from.panel, r + i, rows_.block[at + i], from.n, rows_.prepared[at + i], flip);
+    } else {
+      for (int i = 0; i < COUNT; ++i) from.unpack_any(r + i, rows_.block[at + i]);
+    }
+  }
 
   Source source_{};
   Rows rows_;

@@ -13,6 +13,10 @@ template <int T> SCF_INLINE void tile_zero() { __asm__ volatile("tilezero %%tmm%
 template <int T> SCF_INLINE void tile_load(const void* p, std::int64_t stride) {
   __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(p), "r"(stride), "i"(T) : "memory");
 }
+/// The same; the first-level cache need not keep it.
+template <int T> SCF_INLINE void tile_load_passing(const void* p, std::int64_t stride) {
+  __asm__ volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(p), "r"(stride), "i"(T) : "memory");
+}
 template <int T> SCF_INLINE void tile_store(void* p, std::int64_t stride) {
   __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(p), "r"(stride), "i"(T) : "memory");
 }

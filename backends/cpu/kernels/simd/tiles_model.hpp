@@ -45,6 +45,7 @@ template <int T> SCF_INLINE void tile_load(const void* p, std::int64_t stride) {
     __builtin_memcpy(tile_model.data[T][r], static_cast<const std::byte*>(p) + r * stride,
                      tile_model.shapes.row_bytes[T]);
 }
+template <int T> SCF_INLINE void tile_load_passing(const void* p, std::int64_t stride) { tile_load<T>(p, stride); }
 template <int T> SCF_INLINE void tile_store(void* p, std::int64_t stride) {
   tile_check<T>();
   for (int r = 0; r < tile_model.shapes.rows[T]; ++r)
