@@ -66,6 +66,20 @@ struct GemmArgs {
                                        // gemm_scratch(tokens), or nullptr and be slower
   const std::byte* next = nullptr;     // weights that this worker reads afterwards; nullptr: not known
   bool stream = false;                 // y is large and not read soon: it may go past the caches
+  bool brief = false;                  // gemm_many with `pack`: y is Brief, `rows` begin with a group of it
+};
+
+/// Rows of results as bf16, in groups of 32 of which the i-th and the (16 + i)-th make a word: neither writing nor
+/// reading them takes a shuffle. The last group of a row is whole.
+struct Brief {
+  std::uint32_t word[16];
+};
+inline constexpr std::int64_t k_brief = 32; // elements
+/// For sets whose gemm_many writes them; n: elements.
+struct BriefRows {
+  void (*round)(const float* x, std::int64_t n, Brief* out);
+  /// out[0..n) = sum of rows, in their order; those that are read next lie as far behind them as `ahead` says.
+  void (*sum)(const Brief* const* rows, std::int64_t count, std::int64_t ahead, float* out, std::int64_t n);
 };
 
 /// Steps of so many tokens or fewer use gemm_act.
@@ -187,6 +201,7 @@ struct Isa {
   void (*round_idx4)(float* x, std::int64_t n); // numeric::idx4_round_trip
   void (*mix)(const MixArgs&);
   const GateTiles* (*gate_tiles)(); // nullptr: the set has none
+  const BriefRows* (*brief_rows)(); // the same
 
   std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim); // bytes for one call
   /// Tokens that are better attended together than one by one, at most.

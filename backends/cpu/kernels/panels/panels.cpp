@@ -1,5 +1,6 @@
 // y = x . w of many quantised tokens. Up to 512 tokens are packed for k_chunk elements of k and meet one panel of 32
 // weight rows after the other, each unpacked once for all of them; a block of panels keeps its sums until k ends.
+#include "kernels/brief.hpp"
 #include "kernels/panels/products.hpp"
 
 #include SCF_PANEL_SET
@@ -7,12 +8,23 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
+/// The same as bf16; rows that lie outside are written too.
+SCF_INLINE void write_brief(const float (&by_token)[2][k_tile][16], const GemmArgs& a, std::int64_t row,
+                            std::int64_t token, std::int64_t tokens) {
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const std::int64_t at = (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
+    const U16 words = brief_of(load_as<F16>(by_token[0][t]), load_as<F16>(by_token[1][t]));
+    stream(a.y + at / 2, reinterpret_cast<F16>(words));
+  }
+}
+
 /// 32 rows x 16 tokens into y; what lies outside is left out.
 SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row, std::int64_t token, std::int64_t end) {
   alignas(64) float by_token[2][k_tile][16];
   for (int half = 0; half < 2; ++half) transpose_words([&](int r) { return sums.sum[16 * half + r]; }, by_token[half]);
   const std::int64_t rows = lesser<std::int64_t>(k_panel_rows, a.rows - row);
   const std::int64_t tokens = lesser<std::int64_t>(k_tile, end - token);
+  if (a.brief) return write_brief(by_token, a, row, token, tokens);
   for (std::int64_t t = 0; t < tokens; ++t) {
     float* y = a.y + (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
     if (rows == k_panel_rows && a.stream && reinterpret_cast<std::uintptr_t>(y) % 64 == 0) {
