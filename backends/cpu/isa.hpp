@@ -45,6 +45,7 @@ struct PackArgs {
   std::byte* out;                      // the tile's first chunk
   std::uint64_t out_stride;            // bytes from chunk to chunk
   const std::int32_t* x_row = nullptr; // token t is row x_row[t]; nullptr: t
+  std::int64_t begin = 0, n = 0;       // elements of a row, from a multiple of 256 on; n 0: all of them
 };
 
 /// y[t][r] = w[r] . x[t]: `rows` rows of a weight matrix with `tokens` rows of activations.

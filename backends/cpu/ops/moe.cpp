@@ -36,8 +36,8 @@ public:
     return parts(nullptr, max_tokens_, workers).bytes;
   }
 
-  std::uint32_t tickets() const override { // of the gate and up products, of packing, of each slab of the down product
-    return 2 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
+  std::uint32_t tickets() const override { // of the gate and up products, of each slab of the down product
+    return 1 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
   }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0), pairs = tokens * slots_;
@@ -48,10 +48,13 @@ public:
     const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
     const Inputs inputs{call, sorted, xg, xu, p};
     if (in_parts(tokens)) {
-      const Activations mid = x_down_.empty(pairs, p.mid, worker);
+      const Activations rows = x_down_.empty(pairs, p.mid, worker);
+      const bool packs = x_down_.packs();
+      const Middle mid{rows, packs ? x_down_.tiles_at(p.mid_tiles, tiles(max_tokens_ * slots_), rows.scratch)
+                                   : Activations{}};
       gate_and_up(inputs, worker, [&](Some now, Some) { expert_to_codes(inputs, now.expert, now.rows, mid, worker); });
       worker.barrier();
-      down(call, sorted, pack(call, sorted, mid, p, worker), tokens, p, worker);
+      down(call, sorted, mid, tokens, p, worker);
     } else {
       gate_and_up(inputs, worker, [&](Some now, Some next) { expert_to_floats(inputs, now, next); });
       worker.barrier();
@@ -64,10 +67,15 @@ private:
   struct Parts {
     std::int32_t* sort;
     float *gate, *up, *slots;
-    std::byte *x_gate, *x_up, *x_tiles, *mid, *mid_tiles;
+    std::byte *x_gate, *x_up, *x_tiles, *mid, *mid_tiles, *mid_own;
     std::uint64_t bytes;
   };
 
+  /// What goes into the down product: of experts with few pairs by pair, of others in tiles, for each slab takes them
+  /// anew.
+  struct Middle {
+    Activations rows, tiles; // tiles: none where the product does not want them
+  };
   struct Inputs {
     const KernelCall& call;
     const Sorted& sorted;
@@ -106,9 +114,9 @@ private:
     const std::uint64_t own = sort_ints(std::min(pairs, k_few_pairs)) * workers;
     p.sort = carve.take<std::int32_t>(std::max(own, sort_ints(pairs)));
     // All pairs at once where they are few, else of one expert for each worker.
-    const std::int64_t floats =
-        in_parts(tokens) ? std::max(std::max(k_few_pairs, k_few_tokens * slots_) * gate_.n(), tokens * k_part * workers)
-                         : pairs * gate_.n();
+    const std::int64_t floats = in_parts(tokens) ? std::max(std::max(k_few_pairs, k_few_tokens * slots_) * gate_.n(),
+                                                            most_pairs(tokens) * k_part * workers)
+                                                 : pairs * gate_.n();
     p.gate = carve.take<float>(static_cast<std::uint64_t>(floats));
     p.up = carve.take<float>(static_cast<std::uint64_t>(floats));
     p.slots = carve.take<float>(slot_floats(workers));
@@ -117,6 +125,7 @@ private:
     p.x_tiles = carve.take<std::byte>(in_parts(tokens) && packs_once() ? own_tiles_bytes() * workers : 0);
     p.mid = carve.take<std::byte>(x_down_.bytes(pairs, workers));
     p.mid_tiles = carve.take<std::byte>(in_parts(tokens) && x_down_.packs() ? x_down_.tiles_bytes(tiles(pairs)) : 0);
+    p.mid_own = carve.take<std::byte>(in_parts(tokens) && x_down_.packs() ? x_down_.own_rows_bytes() * workers : 0);
     p.bytes = carve.used();
     return p;
   }
@@ -221,10 +230,13 @@ private:
     const std::int64_t grain = in_parts(in.call.input(0).dim(0)) ? k_part : k_grain;
     share_rows(in.sorted, {gate_.n(), grain}, worker, in.call.tickets[0], body);
   }
-  /// body(pairs) for the pairs of an expert, no more at once than there are tokens: that is what there is scratch for.
-  /// A token may have an expert more than once.
+  /// Pairs of an expert at once, whole tiles of them: that is what there is scratch for. A token may have an expert
+  /// more than once.
+  static std::int64_t most_pairs(std::int64_t tokens) {
+    return (tokens + k_packed_tokens - 1) / k_packed_tokens * k_packed_tokens;
+  }
   template <class Body> static void each_group(const Inputs& in, std::int64_t e, Body body) {
-    const std::int64_t most = in.call.input(0).dim(0), end = in.sorted.begin[e + 1];
+    const std::int64_t most = most_pairs(in.call.input(0).dim(0)), end = in.sorted.begin[e + 1];
     for (std::int64_t first = in.sorted.begin[e]; first < end; first += most)
       body(Range{first, std::min(end, first + most)});
   }
@@ -284,40 +296,44 @@ private:
     x_gate_.pack(in.gate, in.sorted.token + pairs.begin, count, tiles, 0);
     return tiles;
   }
-  void expert_to_codes(const Inputs& in, std::int64_t e, Range all, const Activations& mid,
-                       const Worker& worker) const {
+  void expert_to_codes(const Inputs& in, std::int64_t e, Range all, const Middle& mid, const Worker& worker) const {
     each_group(in, e, [&](Range pairs) {
       const Activations tiles = pack_own(in, pairs, worker);
-      const std::int64_t own = max_tokens_ * k_part, fit = std::min(k_own_floats, own) / (pairs.end - pairs.begin);
+      const std::int64_t own = most_pairs(max_tokens_) * k_part;
+      const std::int64_t fit = std::min(k_own_floats, own) / (pairs.end - pairs.begin);
       const std::int64_t step = std::max(k_part, fit / k_part * k_part);
       float *gate = in.parts.gate + own * worker.index(), *up = in.parts.up + own * worker.index();
       for (std::int64_t row = all.begin; row < all.end; row += step) {
         const Range rows{row, std::min(row + step, all.end)};
         multiply(in, e, rows, pairs, {gate, up, step, nullptr}, {}, tiles);
-        for (std::int64_t i = pairs.begin; i < pairs.end; ++i) {
-          const std::int64_t at = (i - pairs.begin) * step, pair = in.sorted.pair[i];
-          isa_.swiglu(gate + at, up + at, in.call.input(2).f32()[pair], clamp_, gate + at, rows.end - rows.begin);
-          x_down_.fill(mid, pair, rows, gate + at);
-        }
+        to_middle(in, e, rows, pairs, {gate, up, step, nullptr}, mid, worker);
       }
     });
   }
-
-  /// What goes into the down product, by pair; and those of experts with many in tiles, for each slab takes them anew.
-  struct Middle {
-    Activations rows, tiles; // tiles: none where the product does not want them
-  };
-  Middle pack(const KernelCall& call, const Sorted& s, const Activations& rows, const Parts& p,
-              const Worker& worker) const {
-    if (!x_down_.packs()) return {rows, {}};
-    const Activations packed = x_down_.tiles_at(p.mid_tiles, tiles(max_tokens_ * slots_), rows.scratch);
-    sdk::take_pieces(call.tickets[1], experts_, [&](std::int64_t e) {
-      const std::int64_t count = s.begin[e + 1] - s.begin[e];
-      if (count > down_.few_of_many())
-        x_down_.pack(rows, s.pair + s.begin[e], count, packed, first_tile(e, s.begin[e]));
-    });
-    worker.barrier();
-    return {rows, packed};
+  void to_middle(const Inputs& in, std::int64_t e, Range rows, Range pairs, const Products& y, const Middle& mid,
+                 const Worker& worker) const {
+    const Sorted& s = in.sorted;
+    const bool by_pair = !wants_tiles(s.begin[e + 1] - s.begin[e], mid);
+    std::byte* own = in.parts.mid_own + (by_pair ? 0 : x_down_.own_rows_bytes() * worker.index());
+    const std::int64_t together = by_pair ? 1 : k_packed_tokens;
+    for (std::int64_t first = pairs.begin; first < pairs.end; first += together) {
+      const std::int64_t count = std::min(together, pairs.end - first);
+      float* out = y.gate + (first - pairs.begin) * y.stride;
+      for (std::int64_t i = 0; i < count; ++i) {
+        float *g = out + i * y.stride, *u = y.up + (g - y.gate);
+        isa_.swiglu(g, u, in.call.input(2).f32()[s.pair[first + i]], clamp_, g, rows.end - rows.begin);
+      }
+      if (by_pair) {
+        x_down_.fill(mid.rows, s.pair[first], rows, out);
+        continue;
+      }
+      const std::int64_t tile = first_tile(e, s.begin[e]) + (first - s.begin[e]) / k_packed_tokens;
+      x_down_.fill_tile(out, y.stride, count, rows, own, mid.tiles, tile);
+    }
+  }
+  /// Whether the down products of so many pairs of an expert take tiles.
+  bool wants_tiles(std::int64_t pairs, const Middle& mid) const {
+    return mid.tiles.packed && pairs > down_.few_of_many();
   }
 
   /// Down products of all pairs, [pairs, stride] elements; column 0 is row `first`.
@@ -343,7 +359,7 @@ private:
     args.y_stride = slots.stride;
     args.stream = true;
     args.brief = slots.brief;
-    if (mid.tiles.packed && args.tokens > down_.few_of_many()) {
+    if (wants_tiles(args.tokens, mid)) {
       Activations x = mid.tiles;
       x.data += static_cast<std::uint64_t>(first_tile(e, s.begin[e])) * k_packed_bytes;
       return down_.run(args, x);
@@ -432,7 +448,7 @@ private:
     const auto slots_of = [&](std::int64_t row) {
       return Slots{p.slots + row / step % 2 * tokens * slots_ * step / (brief ? 2 : 1), row, step, brief};
     };
-    sdk::Ticket* ticket = call.tickets + 1;
+    sdk::Ticket* ticket = call.tickets;
     for (std::int64_t row = 0; row < n + step; row += step) {
       std::int64_t t = row > 0 ? mine.begin : mine.end;
       const auto add_until = [&](std::int64_t end) {

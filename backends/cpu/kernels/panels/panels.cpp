@@ -37,13 +37,18 @@ SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row,
   }
 }
 
-/// A chunk of k of the tokens from `first`, of those before `end`.
+/// Elements [begin, until) of a chunk of k of the tokens from `first`, of those before `end`.
 template <class Fmt>
-void pack_chunk(TokenTile& out, const GemmArgs& a, std::int64_t first, std::int64_t end, std::int64_t begin) {
-  const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin));
+void pack_chunk(TokenTile& out, const GemmArgs& a, std::int64_t first, std::int64_t end, std::int64_t begin,
+                std::int64_t until) {
+  const int n = static_cast<int>(until - begin);
   const int count = static_cast<int>(lesser<std::int64_t>(k_tile, end - first));
   pack_tokens<typename OwnFill<Fmt>::Order>(out, a, first, count, begin, n);
-  Micro::prepare(out, (n + 255) / 256);
+  Micro::prepare(out, static_cast<int>(begin % k_chunk / 256), (n + 255) / 256);
+}
+/// Where the chunk ends that `begin` lies in.
+SCF_INLINE std::int64_t chunk_end(std::int64_t begin, std::int64_t k) {
+  return lesser((begin / k_chunk + 1) * k_chunk, k);
 }
 /// Where the tiles of a chunk of k begin that have come packed.
 SCF_INLINE const TokenTile* packed_tiles(const GemmArgs& a, std::int64_t token, std::int64_t begin) {
@@ -142,7 +147,8 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
   for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
     const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin)), units = (n + 255) / 256;
     const TokenTile* x = a.packed ? packed_tiles(a, token, begin) : scratch.tiles;
-    for (int t = 0; t < tiles && !a.packed; ++t) pack_chunk<Fmt>(scratch.tiles[t], a, token + k_tile * t, end, begin);
+    for (int t = 0; t < tiles && !a.packed; ++t)
+      pack_chunk<Fmt>(scratch.tiles[t], a, token + k_tile * t, end, begin, begin + n);
     TileSums* sums = scratch.sums;
     for (std::int64_t r = row; r < until; r += k_panel_rows) {
       const Panel& panel = panels.take();
@@ -180,7 +186,8 @@ SCF_INLINE GemmArgs second_of(GemmArgs a) {
 template <class Fmt> void multiply_few(const GemmArgs& a, const PanelScratch& scratch) {
   TokenTile* tile = scratch.tiles;
   for (std::int64_t begin = 0; begin < a.k && !a.packed; begin += k_chunk)
-    for (std::int64_t t = 0; t < a.tokens; t += k_tile) pack_chunk<Fmt>(*tile++, a, t, a.tokens, begin);
+    for (std::int64_t t = 0; t < a.tokens; t += k_tile)
+      pack_chunk<Fmt>(*tile++, a, t, a.tokens, begin, chunk_end(begin, a.k));
   multiply_rows<Fmt>(a, scratch, scratch.tiles, a.w2);
   if (a.w2 != nullptr) multiply_rows<Fmt>(second_of(a), scratch, scratch.tiles, nullptr);
 }
@@ -212,9 +219,10 @@ template <class Fmt> void pack(const PackArgs& a) {
   rows.x_stride = a.x_stride;
   rows.x_row = a.x_row;
   rows.k = a.k;
-  for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
+  const std::int64_t end = a.n == 0 ? a.k : a.begin + a.n;
+  for (std::int64_t begin = a.begin; begin < end; begin = chunk_end(begin, end)) {
     auto* tile = reinterpret_cast<TokenTile*>(a.out + static_cast<std::uint64_t>(begin / k_chunk) * a.out_stride);
-    pack_chunk<Fmt>(*tile, rows, 0, a.tokens, begin);
+    pack_chunk<Fmt>(*tile, rows, 0, a.tokens, begin, chunk_end(begin, end));
   }
 }
 
