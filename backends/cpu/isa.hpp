@@ -49,6 +49,7 @@ struct PackArgs {
   std::byte* out;                      // the tile's first chunk
   std::uint64_t out_stride;            // bytes from chunk to chunk
   const std::int32_t* x_row = nullptr; // token t is row x_row[t]; nullptr: t
+  std::int64_t begin = 0, n = 0;       // elements of a row, from a multiple of 256 on; n 0: all of them
 };
 
 /// y[t][r] = w[r] . x[t]: `rows` rows of a weight matrix with `tokens` rows of activations.
@@ -71,6 +72,20 @@ struct GemmArgs {
                                        // gemm_scratch(tokens), or nullptr and be slower
   const std::byte* next = nullptr;     // weights that this worker reads afterwards; nullptr: not known
   bool stream = false;                 // y is large and not read soon: it may go past the caches
+  bool brief = false;                  // gemm_many with `pack`: y is Brief, `rows` begin with a group of it
+};
+
+/// Rows of results as bf16, in groups of 32 of which the i-th and the (16 + i)-th make a word: neither writing nor
+/// reading them takes a shuffle. The last group of a row is whole.
+struct Brief {
+  std::uint32_t word[16];
+};
+inline constexpr std::int64_t k_brief = 32; // elements
+/// For sets whose gemm_many writes them; n: elements.
+struct BriefRows {
+  void (*round)(const float* x, std::int64_t n, Brief* out);
+  /// out[0..n) = sum of rows, in their order; those that are read next lie as far behind them as `ahead` says.
+  void (*sum)(const Brief* const* rows, std::int64_t count, std::int64_t ahead, float* out, std::int64_t n);
 };
 
 /// Steps of so many tokens or fewer use gemm_act; plain formats have weights not prepared for fewer.
@@ -153,6 +168,25 @@ struct MixArgs {
   const float* post;
 };
 
+/// y[t] = products of token t with all gates, then the sum of its squares.
+struct GateArgs {
+  const std::byte* gates; // as GateTiles::cut has made them, all of them
+  std::int64_t rows, k;
+  const float* x; // [tokens, k]
+  std::int64_t tokens;
+  float* y;               // [tokens, rows + 1]
+  std::int64_t ahead = 0; // elements from x to other tokens that are brought near meanwhile; 0: none
+};
+/// Products of few and very long rows of weights with many tokens, by tile registers.
+struct GateTiles {
+  std::int64_t grain;                                                     // elements of k that are cut together
+  std::int64_t tokens;                                                    // that cost as much as fewer of them
+  std::uint64_t (*bytes)(DType dtype, std::int64_t rows, std::int64_t k); // what they are cut into; 0: they cannot
+  void (*cut)(const std::byte* w, std::int64_t rows, std::int64_t k, std::int64_t begin, std::int64_t end,
+              std::byte* out); // elements [begin, end) of all rows
+  void (*multiply)(const GateArgs&);
+};
+
 struct Isa {
   const char* name;
   const Format* formats;
@@ -174,6 +208,8 @@ struct Isa {
   void (*round_kv8)(float* x, std::int64_t n);  // numeric::kv8_round_trip
   void (*round_idx4)(float* x, std::int64_t n); // numeric::idx4_round_trip
   void (*mix)(const MixArgs&);
+  const GateTiles* (*gate_tiles)(); // nullptr: the set has none
+  const BriefRows* (*brief_rows)(); // the same
 
   std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim, bool act8); // bytes for one call
   /// Tokens that are better attended together than one by one, at most.

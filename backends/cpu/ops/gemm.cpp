@@ -148,6 +148,18 @@ Activations Quantiser::pack_taken(const std::byte* rows, std::int64_t tokens, st
   return packed;
 }
 
+void Quantiser::fill_tile(const float* x, std::int64_t stride, std::int64_t count, Range part, std::byte* own,
+                          const Activations& tiles, std::int64_t tile) const {
+  for (std::int64_t t = 0; t < count; ++t)
+    isa_.quantise(many_, x + t * stride, part.begin, part.end - part.begin, k_,
+                  own + static_cast<std::uint64_t>(t) * bare_row(), false);
+  PackArgs args{own, bare_row(), count, k_, nullptr, tiles.stride};
+  args.out = const_cast<std::byte*>(tiles.data) + static_cast<std::uint64_t>(tile) * k_packed_bytes;
+  args.begin = part.begin;
+  args.n = part.end - part.begin;
+  pack_(args);
+}
+
 void Quantiser::pack(const Activations& rows, const std::int32_t* pick, std::int64_t count, const Activations& tiles,
                      std::int64_t first) const {
   for (std::int64_t t = 0; t < count; t += k_packed_tokens, ++first)

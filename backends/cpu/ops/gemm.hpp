@@ -133,6 +133,11 @@ public:
   }
   void pack(const Activations& rows, const std::int32_t* pick, std::int64_t count, const Activations& tiles,
             std::int64_t first) const;
+  /// The same of rows that are not filled before: elements `part`, multiples of 256 but at the end of k, of the `count`
+  /// rows of one tile, the first of them at x, `stride` elements apart. `own` of own_rows_bytes().
+  std::uint64_t own_rows_bytes() const { return static_cast<std::uint64_t>(k_packed_tokens) * bare_row(); }
+  void fill_tile(const float* x, std::int64_t stride, std::int64_t count, Range part, std::byte* own,
+                 const Activations& tiles, std::int64_t tile) const;
 
   /// Whether rows of so many tokens are quantised, so that they can be filled part by part instead: into what `empty`
   /// gives, by any worker, parts of k that begin at multiples of 256. The caller sees to the barrier behind.

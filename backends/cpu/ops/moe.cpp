@@ -9,12 +9,14 @@
 namespace seacliff::cpu {
 namespace {
 
-constexpr std::int64_t k_few_pairs = 64;        // up to here every worker sorts for itself
-constexpr std::int64_t k_few_rows = 256;        // of the down product that a worker then does at once
-constexpr std::int64_t k_slab_floats = 1 << 23; // down products that all do at once when there are more pairs
-constexpr std::int64_t k_grain = 32;            // rows of an expert that stay together
-constexpr std::int64_t k_part = 256;            // rows of gate and up that are quantised together
-constexpr std::int64_t k_own_floats = 1 << 16;  // of gate, and of up, that fit a second-level cache with what made them
+constexpr std::int64_t k_few_pairs = 64;       // up to here every worker sorts for itself
+constexpr std::int64_t k_few_rows = 256;       // of the down product that a worker then does at once
+constexpr std::int64_t k_slab_bytes = 1 << 25; // of down products that all do at once when there are more pairs
+constexpr std::int64_t k_own_tokens = 128;     // of an expert that a worker packs once for all of its rows, at most
+constexpr std::int64_t k_brief_slots = 16;     // experts of a token whose products are rounded, at most
+constexpr std::int64_t k_grain = 32;           // rows of an expert that stay together
+constexpr std::int64_t k_part = 256;           // rows of gate and up that are quantised together
+constexpr std::int64_t k_own_floats = 1 << 16; // of gate, and of up, that fit a second-level cache with what made them
 constexpr std::int64_t k_pieces = 12, k_few_pieces = 8; // that the work is cut into, per worker
 
 /// Pairs grouped by expert: those of expert e are pair[begin[e]] .. pair[begin[e+1]].
@@ -34,8 +36,8 @@ public:
     return parts(nullptr, max_tokens_, workers).bytes;
   }
 
-  std::uint32_t tickets() const override { // of the gate and up products, of packing, of each slab of the down product
-    return 2 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
+  std::uint32_t tickets() const override { // of the gate and up products, of each slab of the down product
+    return 1 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
   }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const std::int64_t tokens = call.input(0).dim(0), pairs = tokens * slots_;
@@ -46,10 +48,13 @@ public:
     const Activations xu = gate_.same_acts(up_) ? xg : x_up_.prepare(x, tokens, tokens, p.x_up, worker);
     const Inputs inputs{call, sorted, xg, xu, p};
     if (in_parts(tokens)) {
-      const Activations mid = x_down_.empty(pairs, p.mid, worker);
+      const Activations rows = x_down_.empty(pairs, p.mid, worker);
+      const bool packs = x_down_.packs();
+      const Middle mid{rows, packs ? x_down_.tiles_at(p.mid_tiles, tiles(max_tokens_ * slots_), rows.scratch)
+                                   : Activations{}};
       gate_and_up(inputs, worker, [&](Some now, Some) { expert_to_codes(inputs, now.expert, now.rows, mid, worker); });
       worker.barrier();
-      down(call, sorted, pack(call, sorted, mid, p, worker), tokens, p, worker);
+      down(call, sorted, mid, tokens, p, worker);
     } else {
       gate_and_up(inputs, worker, [&](Some now, Some next) { expert_to_floats(inputs, now, next); });
       worker.barrier();
@@ -62,10 +67,15 @@ private:
   struct Parts {
     std::int32_t* sort;
     float *gate, *up, *slots;
-    std::byte *x_gate, *x_up, *mid, *mid_tiles;
+    std::byte *x_gate, *x_up, *x_tiles, *mid, *mid_tiles, *mid_own;
     std::uint64_t bytes;
   };
 
+  /// What goes into the down product: of experts with few pairs by pair, of others in tiles, for each slab takes them
+  /// anew.
+  struct Middle {
+    Activations rows, tiles; // tiles: none where the product does not want them
+  };
   struct Inputs {
     const KernelCall& call;
     const Sorted& sorted;
@@ -78,15 +88,23 @@ private:
   static bool few(std::int64_t pairs) { return pairs <= k_few_pairs; }
   /// Whether what goes into the down product is quantised where it is computed, 256 columns at a time.
   bool in_parts(std::int64_t tokens) const { return !few(tokens * slots_) && x_down_.fills(tokens); }
+  /// Whether down products wait as bf16 to be summed. They are memory's traffic, and products of int8 round away more.
+  bool rounds(std::int64_t tokens) const {
+    return in_parts(tokens) && x_down_.packs() && isa_.brief_rows() != nullptr && slots_ <= k_brief_slots;
+  }
+  /// Whether what goes into the gate and up products of a few hundred rows each is packed once for all of them.
+  bool packs_once() const { return x_gate_.packs() && gate_.pairs_with(up_); }
+  std::uint64_t own_tiles_bytes() const { return x_gate_.tiles_bytes(k_own_tokens / k_packed_tokens); }
   /// Rows of the down product that all workers do at once when there are many pairs.
   std::int64_t slab_rows() const {
-    const std::int64_t n = down_.n(), fit = std::max(k_row_grain, k_slab_floats / (max_tokens_ * slots_));
-    const std::int64_t slabs = (n + fit - 1) / fit;
-    return ((n + slabs - 1) / slabs + k_row_grain - 1) / k_row_grain * k_row_grain;
+    const std::int64_t n = down_.n(), pair = max_tokens_ * slots_ * (rounds(max_tokens_) ? 2 : 4);
+    const std::int64_t fit = std::max(k_grain, k_slab_bytes / pair), slabs = (n + fit - 1) / fit;
+    return ((n + slabs - 1) / slabs + k_grain - 1) / k_grain * k_grain;
   }
   std::uint64_t slot_floats(std::uint32_t workers) const {
     const std::int64_t pairs = max_tokens_ * slots_, own = k_few_pairs * k_few_rows * workers;
-    return static_cast<std::uint64_t>(few(pairs) ? own : std::max(own, 2 * pairs * slab_rows()));
+    const std::int64_t plain = rounds(max_tokens_) ? std::min(max_tokens_, k_few_tokens) * slots_ : pairs;
+    return static_cast<std::uint64_t>(few(pairs) ? own : std::max({own, pairs * slab_rows(), 2 * plain * slab_rows()}));
   }
 
   Parts parts(std::byte* base, std::int64_t tokens, std::uint32_t workers) const {
@@ -96,16 +114,18 @@ private:
     const std::uint64_t own = sort_ints(std::min(pairs, k_few_pairs)) * workers;
     p.sort = carve.take<std::int32_t>(std::max(own, sort_ints(pairs)));
     // All pairs at once where they are few, else of one expert for each worker.
-    const std::int64_t floats =
-        in_parts(tokens) ? std::max(std::max(k_few_pairs, k_few_tokens * slots_) * gate_.n(), tokens * k_part * workers)
-                         : pairs * gate_.n();
+    const std::int64_t floats = in_parts(tokens) ? std::max(std::max(k_few_pairs, k_few_tokens * slots_) * gate_.n(),
+                                                            most_pairs(tokens) * k_part * workers)
+                                                 : pairs * gate_.n();
     p.gate = carve.take<float>(static_cast<std::uint64_t>(floats));
     p.up = carve.take<float>(static_cast<std::uint64_t>(floats));
     p.slots = carve.take<float>(slot_floats(workers));
     p.x_gate = carve.take<std::byte>(x_gate_.bytes(tokens, workers));
     p.x_up = carve.take<std::byte>(x_up_.bytes(tokens, workers));
+    p.x_tiles = carve.take<std::byte>(in_parts(tokens) && packs_once() ? own_tiles_bytes() * workers : 0);
     p.mid = carve.take<std::byte>(x_down_.bytes(pairs, workers));
     p.mid_tiles = carve.take<std::byte>(in_parts(tokens) && x_down_.packs() ? x_down_.tiles_bytes(tiles(pairs)) : 0);
+    p.mid_own = carve.take<std::byte>(in_parts(tokens) && x_down_.packs() ? x_down_.own_rows_bytes() * workers : 0);
     p.bytes = carve.used();
     return p;
   }
@@ -162,7 +182,10 @@ private:
       if (s.begin[e + 1] > s.begin[e]) total += rows.blocks() * cost_of(s.begin[e + 1] - s.begin[e]);
     const std::int64_t per_worker = few(s.begin[experts_]) ? k_few_pieces : k_pieces;
     const std::int64_t pieces = worker.count() == 1 ? 1 : worker.count() * per_worker;
-    const auto begin_of = [&](std::int64_t i) { return shrinking(total, i, pieces); };
+    const auto begin_of = [&](std::int64_t i) {
+      const std::int64_t begin = shrinking(total, i, pieces);
+      return whole_experts(s, rows, begin, shrinking(total, i + 1, pieces) - begin);
+    };
     Some now{0, {}};
     const auto one_behind = [&](std::int64_t e, Range rows_of_e) {
       const Some next{e, rows_of_e};
@@ -173,6 +196,17 @@ private:
       rows_of(s, rows, {begin_of(i), begin_of(i + 1)}, one_behind);
     });
     if (now.rows.begin < now.rows.end) body(now, {0, {}});
+  }
+  /// Where a piece of `size` begins: with an expert if it is longer than that, so that fewer experts are shared by two
+  /// workers, which both bring its tokens near.
+  std::int64_t whole_experts(const Sorted& s, Rows rows, std::int64_t begin, std::int64_t size) const {
+    std::int64_t start = 0;
+    for (std::int64_t e = 0; e < experts_; ++e) {
+      const std::int64_t count = s.begin[e + 1] - s.begin[e], cost = count > 0 ? rows.blocks() * cost_of(count) : 0;
+      if (begin < start + cost) return size >= cost ? start : begin;
+      start += cost;
+    }
+    return begin;
   }
   /// The part of the line within [piece.begin, piece.end).
   template <class Body> void rows_of(const Sorted& s, Rows all, Range piece, Body& body) const {
@@ -196,10 +230,13 @@ private:
     const std::int64_t grain = in_parts(in.call.input(0).dim(0)) ? k_part : k_grain;
     share_rows(in.sorted, {gate_.n(), grain}, worker, in.call.tickets[0], body);
   }
-  /// body(pairs) for the pairs of an expert, no more at once than there are tokens: that is what there is scratch for.
-  /// A token may have an expert more than once.
+  /// Pairs of an expert at once, whole tiles of them: that is what there is scratch for. A token may have an expert
+  /// more than once.
+  static std::int64_t most_pairs(std::int64_t tokens) {
+    return (tokens + k_packed_tokens - 1) / k_packed_tokens * k_packed_tokens;
+  }
   template <class Body> static void each_group(const Inputs& in, std::int64_t e, Body body) {
-    const std::int64_t most = in.call.input(0).dim(0), end = in.sorted.begin[e + 1];
+    const std::int64_t most = most_pairs(in.call.input(0).dim(0)), end = in.sorted.begin[e + 1];
     for (std::int64_t first = in.sorted.begin[e]; first < end; first += most)
       body(Range{first, std::min(end, first + most)});
   }
@@ -213,7 +250,9 @@ private:
     std::int64_t stride;
     const std::int32_t* rows; // nullptr: in order
   };
-  void multiply(const Inputs& in, std::int64_t e, Range rows, Range pairs, const Products& y, Some next = {}) const {
+  /// `tiles`: the pairs' tokens, if they have been packed.
+  void multiply(const Inputs& in, std::int64_t e, Range rows, Range pairs, const Products& y, Some next = {},
+                const Activations& tiles = {}) const {
     GemmArgs args{};
     args.rows = rows.end - rows.begin;
     args.tokens = pairs.end - pairs.begin;
@@ -227,7 +266,7 @@ private:
     if (gate_.pairs_with(up_)) {
       args.w2 = up;
       args.y2 = y.up;
-      return gate_.run(args, in.gate);
+      return gate_.run(args, tiles.packed ? tiles : in.gate);
     }
     gate_.run(args, in.gate);
     args.w = up;
@@ -248,69 +287,121 @@ private:
       }
     });
   }
-  void expert_to_codes(const Inputs& in, std::int64_t e, Range all, const Activations& mid,
-                       const Worker& worker) const {
+  /// Tokens of some pairs in tiles, if that many are better packed once than for each product.
+  Activations pack_own(const Inputs& in, Range pairs, const Worker& worker) const {
+    const std::int64_t count = pairs.end - pairs.begin;
+    if (!packs_once() || count <= gate_.few_of_many() || count > k_own_tokens) return {};
+    const Activations tiles = x_gate_.tiles_at(in.parts.x_tiles + own_tiles_bytes() * worker.index(),
+                                               (count + k_packed_tokens - 1) / k_packed_tokens, in.gate.scratch);
+    x_gate_.pack(in.gate, in.sorted.token + pairs.begin, count, tiles, 0);
+    return tiles;
+  }
+  void expert_to_codes(const Inputs& in, std::int64_t e, Range all, const Middle& mid, const Worker& worker) const {
     each_group(in, e, [&](Range pairs) {
-      const std::int64_t own = max_tokens_ * k_part, fit = std::min(k_own_floats, own) / (pairs.end - pairs.begin);
+      const Activations tiles = pack_own(in, pairs, worker);
+      const std::int64_t own = most_pairs(max_tokens_) * k_part;
+      const std::int64_t fit = std::min(k_own_floats, own) / (pairs.end - pairs.begin);
       const std::int64_t step = std::max(k_part, fit / k_part * k_part);
       float *gate = in.parts.gate + own * worker.index(), *up = in.parts.up + own * worker.index();
       for (std::int64_t row = all.begin; row < all.end; row += step) {
         const Range rows{row, std::min(row + step, all.end)};
-        multiply(in, e, rows, pairs, {gate, up, step, nullptr});
-        for (std::int64_t i = pairs.begin; i < pairs.end; ++i) {
-          const std::int64_t at = (i - pairs.begin) * step, pair = in.sorted.pair[i];
-          isa_.swiglu(gate + at, up + at, in.call.input(2).f32()[pair], clamp_, gate + at, rows.end - rows.begin);
-          x_down_.fill(mid, pair, rows, gate + at);
-        }
+        multiply(in, e, rows, pairs, {gate, up, step, nullptr}, {}, tiles);
+        to_middle(in, e, rows, pairs, {gate, up, step, nullptr}, mid, worker);
       }
     });
   }
-
-  /// What goes into the down product, by pair; and those of experts with many in tiles, for each slab takes them anew.
-  struct Middle {
-    Activations rows, tiles; // tiles: none where the product does not want them
-  };
-  Middle pack(const KernelCall& call, const Sorted& s, const Activations& rows, const Parts& p,
-              const Worker& worker) const {
-    if (!x_down_.packs()) return {rows, {}};
-    const Activations packed = x_down_.tiles_at(p.mid_tiles, tiles(max_tokens_ * slots_), rows.scratch);
-    sdk::take_pieces(call.tickets[1], experts_, [&](std::int64_t e) {
-      const std::int64_t count = s.begin[e + 1] - s.begin[e];
-      if (count > down_.few_of_many())
-        x_down_.pack(rows, s.pair + s.begin[e], count, packed, first_tile(e, s.begin[e]));
-    });
-    worker.barrier();
-    return {rows, packed};
+  void to_middle(const Inputs& in, std::int64_t e, Range rows, Range pairs, const Products& y, const Middle& mid,
+                 const Worker& worker) const {
+    const Sorted& s = in.sorted;
+    const bool by_pair = !wants_tiles(s.begin[e + 1] - s.begin[e], mid);
+    std::byte* own = in.parts.mid_own + (by_pair ? 0 : x_down_.own_rows_bytes() * worker.index());
+    const std::int64_t together = by_pair ? 1 : k_packed_tokens;
+    for (std::int64_t first = pairs.begin; first < pairs.end; first += together) {
+      const std::int64_t count = std::min(together, pairs.end - first);
+      float* out = y.gate + (first - pairs.begin) * y.stride;
+      for (std::int64_t i = 0; i < count; ++i) {
+        float *g = out + i * y.stride, *u = y.up + (g - y.gate);
+        isa_.swiglu(g, u, in.call.input(2).f32()[s.pair[first + i]], clamp_, g, rows.end - rows.begin);
+      }
+      if (by_pair) {
+        x_down_.fill(mid.rows, s.pair[first], rows, out);
+        continue;
+      }
+      const std::int64_t tile = first_tile(e, s.begin[e]) + (first - s.begin[e]) / k_packed_tokens;
+      x_down_.fill_tile(out, y.stride, count, rows, own, mid.tiles, tile);
+    }
+  }
+  /// Whether the down products of so many pairs of an expert take tiles.
+  bool wants_tiles(std::int64_t pairs, const Middle& mid) const {
+    return mid.tiles.packed && pairs > down_.few_of_many();
   }
 
-  /// Rows of expert e's down product for all its pairs; slots are [pairs, stride], column 0 is row `first`.
+  /// Down products of all pairs, [pairs, stride] elements; column 0 is row `first`.
+  struct Slots {
+    float* base;
+    std::int64_t first, stride;
+    bool brief;
+    float* at(std::int64_t pair, std::int64_t row) const {
+      return base + (pair * stride + row - first) / (brief ? 2 : 1);
+    }
+    Brief* brief_at(std::int64_t pair, std::int64_t row) const { return reinterpret_cast<Brief*>(at(pair, row)); }
+  };
+  /// Rows of expert e's down product for all its pairs.
   void down_rows(const KernelCall& call, const Sorted& s, const Middle& mid, std::int64_t e, Range rows,
-                 std::int64_t first, float* slots, std::int64_t stride, Some next = {}) const {
+                 const Slots& slots, Some next = {}) const {
     GemmArgs args{};
     args.tokens = s.begin[e + 1] - s.begin[e];
     args.w = call.input(5).row(e * down_.n() + rows.begin);
     args.rows = rows.end - rows.begin;
     args.next = first_of(call.input(5), down_.n(), next);
     args.y_row = s.pair + s.begin[e];
-    args.y = slots + rows.begin - first;
-    args.y_stride = stride;
+    args.y = slots.at(0, rows.begin);
+    args.y_stride = slots.stride;
     args.stream = true;
-    if (mid.tiles.packed && args.tokens > down_.few_of_many()) {
+    args.brief = slots.brief;
+    if (wants_tiles(args.tokens, mid)) {
       Activations x = mid.tiles;
       x.data += static_cast<std::uint64_t>(first_tile(e, s.begin[e])) * k_packed_bytes;
       return down_.run(args, x);
     }
     args.x_row = args.y_row;
+    if (slots.brief) return few_brief(args, mid.rows, call.input(5).row_stride(), rows.begin, slots);
     down_.run(args, mid.rows);
   }
+  /// The same by products that write f32.
+  void few_brief(const GemmArgs& all, const Activations& x, std::uint64_t w_row, std::int64_t first,
+                 const Slots& slots) const {
+    float y[k_few_tokens * k_few_rows];
+    GemmArgs args = all;
+    args.brief = false;
+    args.y = y;
+    args.y_row = nullptr;
+    args.y_stride = k_few_rows;
+    for (std::int64_t row = 0; row < all.rows; row += k_few_rows) {
+      const std::int64_t left = all.rows - row;
+      args.w = all.w + static_cast<std::uint64_t>(row) * w_row;
+      args.rows = std::min(left, k_few_rows);
+      args.next = left > k_few_rows ? args.w + k_few_rows * w_row : all.next;
+      down_.run(args, x);
+      for (std::int64_t t = 0; t < all.tokens; ++t)
+        isa_.brief_rows()->round(y + t * k_few_rows, args.rows, slots.brief_at(all.y_row[t], first + row));
+    }
+  }
   /// out[rows] of token t; pairs without an expert count as zero.
-  void add_slots(const KernelCall& call, std::int64_t t, Range rows, const float* slots, std::int64_t stride) const {
+  void add_slots(const KernelCall& call, std::int64_t t, Range rows, const Slots& slots) const {
     const std::int32_t* ids = call.input(1).i32() + t * slots_;
     float* y = call.output(0).f32_row(t) + rows.begin;
     const std::int64_t n = rows.end - rows.begin;
+    if (slots.brief) {
+      const Brief* row[k_brief_slots];
+      std::int64_t count = 0;
+      for (std::int64_t k = 0; k < slots_; ++k)
+        if (valid(ids[k])) row[count++] = slots.brief_at(t * slots_ + k, rows.begin);
+      return isa_.brief_rows()->sum(row, count, slots_ * slots.stride / k_brief, y, n);
+    }
     std::fill_n(y, n, 0.0f);
     for (std::int64_t k = 0; k < slots_; ++k)
-      if (valid(ids[k])) isa_.add(y, slots + (t * slots_ + k) * stride, y, n);
+      if (valid(ids[k])) isa_.add(y, slots.at(t * slots_ + k, rows.begin), y, n);
   }
 
   /// Each worker has rows of its own: no barrier.
@@ -326,11 +417,11 @@ private:
     const auto all_experts = [&](Range rows, Range next) {
       for (std::int64_t e = first; e < experts_;) {
         const std::int64_t after = used_from(e + 1);
-        down_rows(call, s, mid, e, rows, rows.begin, slots, k_few_rows,
+        down_rows(call, s, mid, e, rows, {slots, rows.begin, k_few_rows, false},
                   after < experts_ ? Some{after, rows} : Some{first, next});
         e = after;
       }
-      for (std::int64_t t = 0; t < tokens; ++t) add_slots(call, t, rows, slots, k_few_rows);
+      for (std::int64_t t = 0; t < tokens; ++t) add_slots(call, t, rows, {slots, rows.begin, k_few_rows, false});
     };
     // The first and longest piece is twice the mean.
     const std::int64_t pieces = std::max((2 * n + k_few_rows - 1) / k_few_rows, worker.count() * k_few_pieces);
@@ -348,23 +439,29 @@ private:
             const Worker& worker) const {
     const std::int64_t n = down_.n();
     if (few(tokens * slots_)) return down_few(call, s, mid, tokens, p, worker);
-    // Slots of one slab are added while the next one is computed.
+    // Slots of one slab are added while the next one is computed, some tokens after each piece: memory is not asked for
+    // all of them at once.
     const std::int64_t step = slab_rows();
+    const bool brief = rounds(tokens);
     const Range mine = worker.share(tokens);
-    const auto slots_of = [&](std::int64_t row) { return p.slots + row / step % 2 * tokens * slots_ * step; };
-    const auto add = [&](std::int64_t row) {
-      for (std::int64_t t = mine.begin; t < mine.end; ++t)
-        add_slots(call, t, {row, std::min(row + step, n)}, slots_of(row), step);
+    const std::int64_t some = (mine.end - mine.begin + k_pieces - 1) / k_pieces;
+    const auto slots_of = [&](std::int64_t row) {
+      return Slots{p.slots + row / step % 2 * tokens * slots_ * step / (brief ? 2 : 1), row, step, brief};
     };
-    sdk::Ticket* ticket = call.tickets + 1;
-    for (std::int64_t row = 0; row < n; row += step) {
-      if (row > 0) add(row - step);
-      share_rows(s, {std::min(step, n - row), k_grain}, worker, *++ticket, [&](Some now, Some) {
-        down_rows(call, s, mid, now.expert, {row + now.rows.begin, row + now.rows.end}, row, slots_of(row), step);
-      });
-      worker.barrier();
+    sdk::Ticket* ticket = call.tickets;
+    for (std::int64_t row = 0; row < n + step; row += step) {
+      std::int64_t t = row > 0 ? mine.begin : mine.end;
+      const auto add_until = [&](std::int64_t end) {
+        for (; t < end; ++t) add_slots(call, t, {row - step, std::min(row, n)}, slots_of(row - step));
+      };
+      if (row < n)
+        share_rows(s, {std::min(step, n - row), k_grain}, worker, *++ticket, [&](Some now, Some) {
+          down_rows(call, s, mid, now.expert, {row + now.rows.begin, row + now.rows.end}, slots_of(row));
+          add_until(std::min(mine.end, t + some));
+        });
+      add_until(mine.end);
+      if (row < n) worker.barrier();
     }
-    add((n - 1) / step * step);
   }
 
   bool valid(std::int32_t id) const { return id >= 0 && id < experts_; }

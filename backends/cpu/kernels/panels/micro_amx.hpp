@@ -20,7 +20,7 @@ struct Micro {
     tiles_begin(all);
   }
   SCF_INLINE void end() { tiles_end(); }
-  SCF_INLINE void prepare(TokenTile&, int) {}
+  SCF_INLINE void prepare(TokenTile&, int, int) {}
 
   /// sums[t] += panel x tiles[t], of `units` blocks of 256; `first`: sums begin with this. Block by block, so that the
   /// weights stay in the first-level cache while all tiles meet them.

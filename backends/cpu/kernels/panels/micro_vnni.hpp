@@ -11,8 +11,8 @@ struct Micro {
 
   SCF_INLINE void begin() {}
   SCF_INLINE void end() {}
-  SCF_INLINE void prepare(TokenTile& x, int units) {
-    for (int u = 0; u < units; ++u) {
+  SCF_INLINE void prepare(TokenTile& x, int first, int units) {
+    for (int u = first; u < first + units; ++u) {
       __m512i sum = _mm512_setzero_si512();
       for (int w = 0; w < 64; ++w)
         sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(-128), _mm512_load_si512(x.codes[64 * u + w]));

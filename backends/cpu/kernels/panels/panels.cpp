@@ -1,5 +1,6 @@
 // y = x . w of many quantised tokens. Up to 512 tokens are packed for k_chunk elements of k and meet one panel of 32
 // weight rows after the other, each unpacked once for all of them; a block of panels keeps its sums until k ends.
+#include "kernels/brief.hpp"
 #include "kernels/panels/products.hpp"
 
 #include SCF_PANEL_SET
@@ -7,12 +8,23 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
+/// The same as bf16; rows that lie outside are written too.
+SCF_INLINE void write_brief(const float (&by_token)[2][k_tile][16], const GemmArgs& a, std::int64_t row,
+                            std::int64_t token, std::int64_t tokens) {
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const std::int64_t at = (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
+    const U16 words = brief_of(load_as<F16>(by_token[0][t]), load_as<F16>(by_token[1][t]));
+    stream(a.y + at / 2, reinterpret_cast<F16>(words));
+  }
+}
+
 /// 32 rows x 16 tokens into y; what lies outside is left out.
 SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row, std::int64_t token, std::int64_t end) {
   alignas(64) float by_token[2][k_tile][16];
   for (int half = 0; half < 2; ++half) transpose_words([&](int r) { return sums.sum[16 * half + r]; }, by_token[half]);
   const std::int64_t rows = lesser<std::int64_t>(k_panel_rows, a.rows - row);
   const std::int64_t tokens = lesser<std::int64_t>(k_tile, end - token);
+  if (a.brief) return write_brief(by_token, a, row, token, tokens);
   for (std::int64_t t = 0; t < tokens; ++t) {
     float* y = a.y + (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
     if (rows == k_panel_rows && a.stream && reinterpret_cast<std::uintptr_t>(y) % 64 == 0) {
@@ -25,13 +37,18 @@ SCF_INLINE void write(const TileSums& sums, const GemmArgs& a, std::int64_t row,
   }
 }
 
-/// A chunk of k of the tokens from `first`, of those before `end`.
+/// Elements [begin, until) of a chunk of k of the tokens from `first`, of those before `end`.
 template <class Fmt>
-void pack_chunk(TokenTile& out, const GemmArgs& a, std::int64_t first, std::int64_t end, std::int64_t begin) {
-  const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin));
+void pack_chunk(TokenTile& out, const GemmArgs& a, std::int64_t first, std::int64_t end, std::int64_t begin,
+                std::int64_t until) {
+  const int n = static_cast<int>(until - begin);
   const int count = static_cast<int>(lesser<std::int64_t>(k_tile, end - first));
   pack_tokens<typename OwnFill<Fmt>::Order>(out, a, first, count, begin, n);
-  Micro::prepare(out, (n + 255) / 256);
+  Micro::prepare(out, static_cast<int>(begin % k_chunk / 256), (n + 255) / 256);
+}
+/// Where the chunk ends that `begin` lies in.
+SCF_INLINE std::int64_t chunk_end(std::int64_t begin, std::int64_t k) {
+  return lesser((begin / k_chunk + 1) * k_chunk, k);
 }
 /// Where the tiles of a chunk of k begin that have come packed.
 SCF_INLINE const TokenTile* packed_tiles(const GemmArgs& a, std::int64_t token, std::int64_t begin) {
@@ -130,7 +147,8 @@ void multiply_block(const GemmArgs& a, const PanelScratch& scratch, std::int64_t
   for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
     const int n = static_cast<int>(lesser<std::int64_t>(k_chunk, a.k - begin)), units = (n + 255) / 256;
     const TokenTile* x = a.packed ? packed_tiles(a, token, begin) : scratch.tiles;
-    for (int t = 0; t < tiles && !a.packed; ++t) pack_chunk<Fmt>(scratch.tiles[t], a, token + k_tile * t, end, begin);
+    for (int t = 0; t < tiles && !a.packed; ++t)
+      pack_chunk<Fmt>(scratch.tiles[t], a, token + k_tile * t, end, begin, begin + n);
     TileSums* sums = scratch.sums;
     for (std::int64_t r = row; r < until; r += k_panel_rows) {
       const Panel& panel = panels.take();
@@ -168,7 +186,8 @@ SCF_INLINE GemmArgs second_of(GemmArgs a) {
 template <class Fmt> void multiply_few(const GemmArgs& a, const PanelScratch& scratch) {
   TokenTile* tile = scratch.tiles;
   for (std::int64_t begin = 0; begin < a.k && !a.packed; begin += k_chunk)
-    for (std::int64_t t = 0; t < a.tokens; t += k_tile) pack_chunk<Fmt>(*tile++, a, t, a.tokens, begin);
+    for (std::int64_t t = 0; t < a.tokens; t += k_tile)
+      pack_chunk<Fmt>(*tile++, a, t, a.tokens, begin, chunk_end(begin, a.k));
   multiply_rows<Fmt>(a, scratch, scratch.tiles, a.w2);
   if (a.w2 != nullptr) multiply_rows<Fmt>(second_of(a), scratch, scratch.tiles, nullptr);
 }
@@ -200,9 +219,10 @@ template <class Fmt> void pack(const PackArgs& a) {
   rows.x_stride = a.x_stride;
   rows.x_row = a.x_row;
   rows.k = a.k;
-  for (std::int64_t begin = 0; begin < a.k; begin += k_chunk) {
+  const std::int64_t end = a.n == 0 ? a.k : a.begin + a.n;
+  for (std::int64_t begin = a.begin; begin < end; begin = chunk_end(begin, end)) {
     auto* tile = reinterpret_cast<TokenTile*>(a.out + static_cast<std::uint64_t>(begin / k_chunk) * a.out_stride);
-    pack_chunk<Fmt>(*tile, rows, 0, a.tokens, begin);
+    pack_chunk<Fmt>(*tile, rows, 0, a.tokens, begin, chunk_end(begin, end));
   }
 }
 

@@ -304,11 +304,13 @@ private:
 
 // ---- activations ----------------------------------------------------------------------------------------------------
 
-/// n elements from `begin` of tokens [first, first + count); the tokens that a tile lacks are the first one again, and
-/// their results are not written. Beyond n, up to whole blocks of 256, all is zero.
+/// n elements from `begin`, a multiple of 256, of tokens [first, first + count) into their place in the chunk; the
+/// tokens that a tile lacks are the first one again, and their results are not written. Beyond n, up to whole blocks of
+/// 256, all is zero.
 template <class Order>
 SCF_INLINE void pack_tokens(TokenTile& out, const GemmArgs& a, std::int64_t first, int count, std::int64_t begin,
                             int n) {
+  const auto unit = static_cast<int>(begin % k_chunk / 256);
   const std::byte* row[k_tile];
   for (int t = 0; t < k_tile; ++t) {
     const std::int64_t token = first + (t < count ? t : 0);
@@ -319,13 +321,13 @@ SCF_INLINE void pack_tokens(TokenTile& out, const GemmArgs& a, std::int64_t firs
     U16 pieces[4][k_tile];
     const int used = lesser(4, (n - 256 * u + 63) / 64); // a row's codes are padded to whole lines
     for (int t = 0; t < k_tile; ++t) Order::arrange(row[t] + 256 * u, used, pieces, t);
-    for (int i = 0; i < used; ++i) transpose_vectors(pieces[i], out.codes[64 * u + 16 * i]);
+    for (int i = 0; i < used; ++i) transpose_vectors(pieces[i], out.codes[64 * (unit + u) + 16 * i]);
   }
-  __builtin_memset(out.codes[n / 4], 0, static_cast<std::size_t>(64 * units - n / 4) * sizeof out.codes[0]);
+  __builtin_memset(out.codes[64 * unit + n / 4], 0, static_cast<std::size_t>(64 * units - n / 4) * sizeof out.codes[0]);
   const std::uint64_t scales = act_layout(Act::q8_k, a.k).scales + static_cast<std::uint64_t>(begin) / 256 * 4;
   for (int u = 0; u < units; ++u)
     for (int t = 0; t < k_tile; ++t)
-      __builtin_memcpy(&out.scale[u][t], row[t] - begin + scales + 4 * static_cast<std::uint64_t>(u), 4);
+      __builtin_memcpy(&out.scale[unit + u][t], row[t] - begin + scales + 4 * static_cast<std::uint64_t>(u), 4);
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE
