@@ -73,7 +73,7 @@ struct GemmArgs {
   bool stream = false;                 // y is large and not read soon: it may go past the caches
 };
 
-/// Steps of so many tokens or fewer use gemm_act; plain formats have weights not prepared for fewer.
+/// Steps of so many tokens or fewer use gemm_act; weights in plain formats are not prepared for so many or fewer.
 inline constexpr std::int64_t k_few_tokens = 8, k_few_plain = 16;
 
 /// The product with one weight format.
