@@ -88,7 +88,7 @@ struct BriefRows {
   void (*sum)(const Brief* const* rows, std::int64_t count, std::int64_t ahead, float* out, std::int64_t n);
 };
 
-/// Steps of so many tokens or fewer use gemm_act; plain formats have weights not prepared for fewer.
+/// Steps of so many tokens or fewer use gemm_act; weights in plain formats are not prepared for so many or fewer.
 inline constexpr std::int64_t k_few_tokens = 8, k_few_plain = 16;
 
 /// The product with one weight format.

@@ -13,7 +13,7 @@ std::uint64_t gemm_scratch(std::int64_t tokens);
 std::uint64_t plain_tiles_scratch(std::int64_t tokens);
 bool plain_tiles_takes(DType dtype, const GemmArgs& args);
 void plain_tiles(DType dtype, const GemmArgs& args);
-void plain_tiles_pack(const PackArgs& args);
+void plain_tiles_pack(const PackArgs& args); // for act8
 /// Attention and indexer for sets with tile registers (SCF_HAS_TILES), where `takes` says that the shapes fit.
 std::uint64_t attend_tiles_scratch(std::int64_t heads, std::int64_t dim, bool act8);
 bool attend_tiles_takes(std::int64_t heads, std::int64_t dim, bool rounded);
