@@ -1,5 +1,7 @@
-// Rows of results as bf16, of every instruction set that has them: rounding and the sum of rows.
+// Rows of results as f16, of every instruction set that has them: rounding and the sum of rows.
 #include "backends/cpu/isa_list.hpp"
+
+#include <seacliff/sdk/numeric.hpp>
 
 #include <gtest/gtest.h>
 
@@ -22,11 +24,8 @@ std::vector<const Isa*> sets() {
   return all;
 }
 
-/// To the nearest bf16, ties to even; not for NaN.
-float rounded(float v) {
-  const auto bits = std::bit_cast<std::uint32_t>(v);
-  return std::bit_cast<float>((bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u);
-}
+/// To the nearest sixteenth of an f16.
+float rounded(float v) { return numeric::f16_to_f32(numeric::f32_to_f16(v / 16)) * 16; }
 
 std::vector<Brief> brief_of(const Isa& isa, const std::vector<float>& x) {
   std::vector<Brief> row((x.size() + k_brief - 1) / k_brief);
@@ -63,7 +62,7 @@ TEST(Brief, WhatIsNoNumberStaysSo) {
   const float nan = std::bit_cast<float>(0x7f800001u), last_nan = std::bit_cast<float>(0xffffffffu);
   const float inf = std::numeric_limits<float>::infinity();
   for (const Isa* isa : sets()) {
-    const std::vector<float> x{nan, last_nan, inf, -inf, std::numeric_limits<float>::quiet_NaN(), 1.0f};
+    const std::vector<float> x{nan, last_nan, inf, -inf, std::numeric_limits<float>::quiet_NaN(), 1.0f, 1e6f, 1e-3f};
     const std::vector<Brief> row = brief_of(*isa, x);
     const Brief* at = row.data();
     std::vector<float> got(x.size());
@@ -72,6 +71,8 @@ TEST(Brief, WhatIsNoNumberStaysSo) {
     EXPECT_EQ(got[2], inf) << isa->name;
     EXPECT_EQ(got[3], -inf) << isa->name;
     EXPECT_EQ(got[5], 1.0f) << isa->name;
+    EXPECT_NEAR(got[6], 1e6f, 500.0f) << isa->name;
+    EXPECT_NEAR(got[7], 1e-3f, 5e-7f) << isa->name;
   }
 }
 
