@@ -75,10 +75,9 @@ struct GemmArgs {
   bool brief = false;                  // gemm_many with `pack`: y is Brief, `rows` begin with a group of it
 };
 
-/// Rows of results as bf16, in groups of 32 of which the i-th and the (16 + i)-th make a word: neither writing nor
-/// reading them takes a shuffle. The last group of a row is whole.
+/// Rows of results as f16, in sixteenths, in groups of 32. The last group of a row is whole.
 struct Brief {
-  std::uint32_t word[16];
+  std::uint16_t half[32];
 };
 inline constexpr std::int64_t k_brief = 32; // elements
 /// For sets whose gemm_many writes them; n: elements.

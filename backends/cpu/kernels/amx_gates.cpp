@@ -11,7 +11,6 @@
 #ifdef SCF_HAS_TILES
 
 #include "kernels/bf16_tiles.hpp"
-#include "kernels/brief.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
@@ -25,6 +24,12 @@ struct Packed {
   alignas(64) std::int8_t step[k_steps][2 * k_tile_bytes];
 };
 
+/// To the nearest, ties to even, as bits in the upper halves; NaN stays.
+SCF_INLINE U16 round_to_bf16(F16 v) {
+  const auto bits = reinterpret_cast<U16>(v);
+  const U16 rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+  return v == v ? rounded : bits | 0x400000u;
+}
 /// Both parts rounded: what is lost is 2^-17 of the value at most.
 SCF_INLINE Cut cut_gate(const float* p) {
   constexpr std::uint32_t upper = 0xffff0000u;

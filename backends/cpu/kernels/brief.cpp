@@ -1,4 +1,4 @@
-// Rows of results as bf16, between a product of many tokens and the sum of its rows.
+// Rows of results as f16, between a product of many tokens and the sum of its rows.
 #include "kernels/families.hpp"
 #include "kernels/simd.hpp"
 
@@ -13,7 +13,7 @@ void round_rows(const float* x, std::int64_t n, Brief* out) {
   for (; n > 0; n -= k_brief, x += k_brief, ++out) {
     float part[k_brief] = {};
     for (std::int64_t i = 0; i < lesser(n, k_brief); ++i) part[i] = x[i];
-    store_as(out->word, brief_of(load_as<F16>(part), load_as<F16>(part + 16)));
+    store_as(out->half, brief_of(load_as<F16>(part), load_as<F16>(part + 16)));
   }
 }
 
@@ -22,10 +22,11 @@ void sum_rows(const Brief* const* rows, std::int64_t count, std::int64_t ahead, 
     F16 low{}, high{};
     for (std::int64_t r = 0; r < count; ++r) {
       __builtin_prefetch(rows[r] + i + ahead, 0, 2);
-      const U16 words = load_as<U16>(rows[r][i].word);
-      low += reinterpret_cast<F16>(words << 16);
-      high += reinterpret_cast<F16>(words & 0xffff0000u);
+      low += from_brief(rows[r][i].half);
+      high += from_brief(rows[r][i].half + 16);
     }
+    low *= k_brief_unit;
+    high *= k_brief_unit;
     if (i * k_brief + k_brief <= n) {
       store_as(out, low);
       store_as(out + 16, high);

@@ -88,7 +88,7 @@ private:
   static bool few(std::int64_t pairs) { return pairs <= k_few_pairs; }
   /// Whether what goes into the down product is quantised where it is computed, 256 columns at a time.
   bool in_parts(std::int64_t tokens) const { return !few(tokens * slots_) && x_down_.fills(tokens); }
-  /// Whether down products wait as bf16 to be summed. They are memory's traffic, and products of int8 round away more.
+  /// Whether down products wait as f16 to be summed. They are memory's traffic, and products of int8 round away more.
   bool rounds(std::int64_t tokens) const {
     return in_parts(tokens) && x_down_.packs() && isa_.brief_rows() != nullptr && slots_ <= k_brief_slots;
   }

@@ -8,7 +8,7 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-/// The same as bf16; rows that lie outside are written too.
+/// The same as f16; rows that lie outside are written too.
 SCF_INLINE void write_brief(const float (&by_token)[2][k_tile][16], const GemmArgs& a, std::int64_t row,
                             std::int64_t token, std::int64_t tokens) {
   for (std::int64_t t = 0; t < tokens; ++t) {
