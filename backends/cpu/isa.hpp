@@ -138,7 +138,7 @@ struct AttendArgs {
 };
 inline constexpr std::int64_t k_attend_heads = 128; // most heads in one call
 inline constexpr std::int64_t k_attend_dim = 1024;  // largest dim
-inline constexpr std::int64_t k_attend_tokens = 4;  // most tokens
+inline constexpr std::int64_t k_attend_tokens = 6;  // most tokens
 inline constexpr std::int64_t k_index_dim = 256;    // largest of the indexer
 /// Elements from row to row of decoded rows: whole lines, and one more, so that the rows of a column are not all in the
 /// same few sets of the cache.
