@@ -173,8 +173,7 @@ struct GateArgs {
   std::int64_t rows, k;
   const float* x; // [tokens, k]
   std::int64_t tokens;
-  float* y;               // [tokens, rows + 1]
-  std::int64_t ahead = 0; // elements from x to other tokens that are brought near meanwhile; 0: none
+  float* y; // [tokens, rows + 1]
 };
 /// Products of few and very long rows of weights with many tokens, by tile registers.
 struct GateTiles {

@@ -65,22 +65,16 @@ void cut_gates(const std::byte* w, std::int64_t rows, std::int64_t k, std::int64
   }
 }
 
-/// Tokens [first, first + 16), or the last one again, whose squares are added to `squares`. Meanwhile the tokens' next
-/// elements are brought into the second-level cache, for they come in pieces too short for the hardware to run ahead;
-/// what is read afterwards; and some LINES of the gates from `next` on for each row of a tile.
+/// Tokens [first, first + 16), or the last one again, whose squares are added to `squares`; meanwhile some LINES of the
+/// gates from `next` on are brought into the second-level cache for each row of a tile.
 template <int LINES>
 SCF_INLINE void pack_tokens(Packed& out, const GateArgs& a, std::int64_t first, std::int64_t begin, std::int64_t steps,
                             F16 (&squares)[16], const std::byte*& next) {
-  const std::int64_t ahead = a.ahead != 0 ? a.ahead : k_steps * k_square;
   for (std::int64_t t = 0; t < 16; ++t) {
     const float* x = a.x + lesser(first + t, a.tokens - 1) * a.k + begin;
     F16 sum = squares[t], other{};
     for (std::int64_t s = 0; s < steps; ++s, x += k_square) {
       for (int i = 0; i < LINES; ++i, next += 64) __builtin_prefetch(next, 0, 2);
-      for (const std::int64_t far : {k_steps * k_square, ahead}) {
-        __builtin_prefetch(x + far, 0, 2);
-        __builtin_prefetch(x + far + 16, 0, 2);
-      }
       const F16 even = load_as<F16>(x), odd = load_as<F16>(x + 16);
       const Cut words = pair(cut_token(even), cut_token(odd));
       store_as(out.step[s] + 64 * t, words.high);

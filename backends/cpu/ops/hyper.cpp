@@ -12,9 +12,8 @@ constexpr std::int64_t k_streams = 8;  // most streams
 constexpr std::int64_t k_cell = 512;   // columns of one piece of work
 constexpr std::int64_t k_batch = 18;   // tokens whose gates a worker computes together,
 constexpr std::int64_t k_together = 6; // in groups of so many
-constexpr std::int64_t k_tiles = 1;    // the same with tile registers, in tiles of tokens,
-constexpr std::int64_t k_batches = 2;  // and such batches that it takes at once, early
-constexpr std::int64_t k_most = 32;    // tokens of any batch
+constexpr std::int64_t k_tiles = 2;    // the same with tile registers, in tiles of tokens
+constexpr std::int64_t k_most = 32;    // tokens of either
 
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
@@ -200,12 +199,12 @@ public:
     tiles_->cut(fn.row(0), rows(), gemm_.k(), mine.begin, mine.end, gates);
   }
   /// All of tokens [t, t + count) by one worker, which reads `fn` once for them, or `gates`, if it has been cut; m is
-  /// [count, rows() + 1]. `ahead`: how many tokens behind others begin that are wanted next, 0: none.
-  void whole(const Tensor& s, std::int64_t t, std::int64_t count, const Tensor& fn, const std::byte* gates, float* m,
-             std::int64_t ahead) const {
+  /// [count, rows() + 1].
+  void whole(const Tensor& s, std::int64_t t, std::int64_t count, const Tensor& fn, const std::byte* gates,
+             float* m) const {
     const float* x = s.f32() + t * gemm_.k();
     if (gates != nullptr)
-      tiles_->multiply({gates, rows(), gemm_.k(), x, count, m, ahead * gemm_.k()});
+      tiles_->multiply({gates, rows(), gemm_.k(), x, count, m});
     else
       product(x, count, {0, gemm_.k()}, fn, m);
     for (std::int64_t i = 0; i < count; ++i, m += rows() + 1) normalise(m, m[rows()]);
@@ -287,18 +286,13 @@ public:
       worker.barrier();
     }
     const Batches batches = tile != 0 ? tiles(tokens, tile, worker.count()) : groups(tokens, worker.count());
-    const auto batch = [&](Range some, bool more) {
-      call.run_before({some.begin * token_, some.end * token_});
-      const std::int64_t count = some.end - some.begin;
-      product_.whole(s, some.begin, count, fn, gates, m, more ? count : 0);
-      for (std::int64_t i = 0; i < count; ++i) mix(m + i * (product_.rows() + 1), some.begin + i, {0, width}, true);
-      call.run_after({some.begin * width_, some.end * width_});
-    };
     sdk::take_pieces(call.tickets[0], batches.count(), [&](std::int64_t piece) {
       const Range some = batches.piece(piece);
-      const std::int64_t most = tile != 0 ? k_tiles * tile : batches.size;
-      for (std::int64_t t = some.begin; t < some.end; t += most)
-        batch({t, std::min(t + most, some.end)}, t + most < some.end);
+      call.run_before({some.begin * token_, some.end * token_});
+      product_.whole(s, some.begin, some.end - some.begin, fn, gates, m);
+      for (std::int64_t t = some.begin; t < some.end; ++t)
+        mix(m + (t - some.begin) * (product_.rows() + 1), t, {0, width}, true);
+      call.run_after({some.begin * width_, some.end * width_});
     });
   }
 
@@ -321,8 +315,8 @@ private:
   }
   /// In the end one tile at a time, two for each worker.
   static Batches tiles(std::int64_t tokens, std::int64_t tile, std::int64_t workers) {
-    const std::int64_t early = workers > 1 ? tokens - 2 * tile * workers : tokens, size = k_batches * k_tiles * tile;
-    return {tokens, size, tile, std::max<std::int64_t>(early, 0) / size};
+    const std::int64_t early = workers > 1 ? tokens - 2 * tile * workers : tokens;
+    return {tokens, k_tiles * tile, tile, std::max<std::int64_t>(early, 0) / (k_tiles * tile)};
   }
 
   GateProduct product_;
