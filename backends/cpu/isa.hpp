@@ -167,24 +167,6 @@ struct MixArgs {
   const float* post;
 };
 
-/// y[t] = products of token t with all gates, then the sum of its squares.
-struct GateArgs {
-  const std::byte* gates; // as GateTiles::cut has made them, all of them
-  std::int64_t rows, k;
-  const float* x; // [tokens, k]
-  std::int64_t tokens;
-  float* y; // [tokens, rows + 1]
-};
-/// Products of few and very long rows of weights with many tokens, by tile registers.
-struct GateTiles {
-  std::int64_t grain;                                                     // elements of k that are cut together
-  std::int64_t tokens;                                                    // that cost as much as fewer of them
-  std::uint64_t (*bytes)(DType dtype, std::int64_t rows, std::int64_t k); // what they are cut into; 0: they cannot
-  void (*cut)(const std::byte* w, std::int64_t rows, std::int64_t k, std::int64_t begin, std::int64_t end,
-              std::byte* out); // elements [begin, end) of all rows
-  void (*multiply)(const GateArgs&);
-};
-
 struct Isa {
   const char* name;
   const Format* formats;
@@ -206,8 +188,7 @@ struct Isa {
   void (*round_kv8)(float* x, std::int64_t n);  // numeric::kv8_round_trip
   void (*round_idx4)(float* x, std::int64_t n); // numeric::idx4_round_trip
   void (*mix)(const MixArgs&);
-  const GateTiles* (*gate_tiles)(); // nullptr: the set has none
-  const BriefRows* (*brief_rows)(); // the same
+  const BriefRows* (*brief_rows)(); // nullptr: the set has none
 
   std::uint64_t (*attend_scratch)(std::int64_t heads, std::int64_t dim, bool act8); // bytes for one call
   /// Tokens that are better attended together than one by one, at most.

@@ -62,7 +62,6 @@ std::vector<Case> hyper_cases(std::string_view op) {
     cases.push_back(one(op, tokens, 3, 160, DType::q8_0));
   }
   cases.push_back(one(op, 2, 4, 4096, DType::f16));
-  if (op == "hc_pre" || op == "hc_head") cases.push_back(one(op, 150, 4, 72, DType::f32)); // tiles, and parts of them
   if (op == "stream_mix")
     for (const std::int64_t tokens : k_tokens) {
       CaseBuilder b(op, fmt::format("to one T={}", tokens), tokens);

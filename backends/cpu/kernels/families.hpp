@@ -32,7 +32,6 @@ void from_half(const std::byte* x, float* out, std::int64_t n);
 void round_kv8(float* x, std::int64_t n);
 void round_idx4(float* x, std::int64_t n);
 void mix(const MixArgs& args);
-const GateTiles* gate_tiles();
 const BriefRows* brief_rows();
 
 std::uint64_t attend_scratch(std::int64_t heads, std::int64_t dim, bool act8);

@@ -12,8 +12,6 @@ constexpr std::int64_t k_streams = 8;  // most streams
 constexpr std::int64_t k_cell = 512;   // columns of one piece of work
 constexpr std::int64_t k_batch = 18;   // tokens whose gates a worker computes together,
 constexpr std::int64_t k_together = 6; // in groups of so many
-constexpr std::int64_t k_tiles = 2;    // the same with tile registers, in tiles of tokens
-constexpr std::int64_t k_most = 32;    // tokens of either
 
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
@@ -158,21 +156,14 @@ private:
 class GateProduct {
 public:
   GateProduct(const Isa& isa, const ValueView& fn, float rms_eps)
-      : isa_(isa), gemm_(isa, fn, false), tiles_(isa.gate_tiles()), eps_(rms_eps),
-        grain_(std::max<std::int64_t>(64, dtype_info(fn.dtype()).block_elems)),
-        tile_bytes_(tiles_ != nullptr ? tiles_->bytes(fn.dtype(), gemm_.n(), gemm_.k()) : 0) {}
+      : isa_(isa), gemm_(isa, fn, false), eps_(rms_eps),
+        grain_(std::max<std::int64_t>(64, dtype_info(fn.dtype()).block_elems)) {}
 
   std::int64_t rows() const { return gemm_.n(); }
   static bool by_length(std::int64_t tokens, const Worker& worker) { return tokens < worker.count(); }
-  /// Whether tile registers multiply so many tokens: how many of them at a time, else 0.
-  std::int64_t tile(std::int64_t tokens, std::uint32_t workers) const {
-    if (tiles_ == nullptr || tokens < std::max<std::int64_t>(k_least, tiles_->tokens * workers)) return 0;
-    return tile_bytes_ != 0 ? tiles_->tokens : 0;
-  }
   std::uint64_t scratch_bytes(std::int64_t max_tokens, std::uint32_t workers) const {
     const auto tokens = static_cast<std::uint64_t>(std::min<std::int64_t>(max_tokens, workers));
-    const std::uint64_t sums = tokens * (workers + 1) * static_cast<std::uint64_t>(rows() + 1) * sizeof(float);
-    return up_to_line(std::max(sums, tile(max_tokens, workers) != 0 ? tile_bytes_ : 0));
+    return up_to_line(tokens * (workers + 1) * static_cast<std::uint64_t>(rows() + 1) * sizeof(float));
   }
 
   /// This worker's share of the length, into `partial` [workers, tokens, rows + 1]; the last is the sum of squares.
@@ -193,20 +184,9 @@ public:
     }
     normalise(m, squares);
   }
-  /// This worker's share of preparing `fn` for tile registers; a barrier belongs behind it.
-  void cut(const Tensor& fn, std::byte* gates, const Worker& worker) const {
-    const Range mine = worker.share(gemm_.k(), tiles_->grain);
-    tiles_->cut(fn.row(0), rows(), gemm_.k(), mine.begin, mine.end, gates);
-  }
-  /// All of tokens [t, t + count) by one worker, which reads `fn` once for them, or `gates`, if it has been cut; m is
-  /// [count, rows() + 1].
-  void whole(const Tensor& s, std::int64_t t, std::int64_t count, const Tensor& fn, const std::byte* gates,
-             float* m) const {
-    const float* x = s.f32() + t * gemm_.k();
-    if (gates != nullptr)
-      tiles_->multiply({gates, rows(), gemm_.k(), x, count, m});
-    else
-      product(x, count, {0, gemm_.k()}, fn, m);
+  /// All of tokens [t, t + count) by one worker, which reads `fn` once for them; m is [count, rows() + 1].
+  void whole(const Tensor& s, std::int64_t t, std::int64_t count, const Tensor& fn, float* m) const {
+    product(s.f32() + t * gemm_.k(), count, {0, gemm_.k()}, fn, m);
     for (std::int64_t i = 0; i < count; ++i, m += rows() + 1) normalise(m, m[rows()]);
   }
 
@@ -235,13 +215,10 @@ private:
     for (std::int64_t i = 0; i < rows(); ++i) m[i] *= scale;
   }
 
-  static constexpr std::int64_t k_least = 32; // tokens that are worth preparing the gates
   const Isa& isa_;
   Gemm gemm_;
-  const GateTiles* tiles_;
   float eps_;
   std::int64_t grain_;
-  std::uint64_t tile_bytes_;
 };
 
 /// hc_pre and hc_head: product, gates, mix. GATES turns the products of a token into gates and writes what else the op
@@ -260,7 +237,7 @@ public:
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor &s = call.input(0), &fn = call.input(1);
     const std::int64_t tokens = s.dim(0), n = s.dim(1), width = s.dim(2);
-    float m[k_most * (2 * k_streams + k_streams * k_streams + 1)], gate[k_streams];
+    float m[k_batch * (2 * k_streams + k_streams * k_streams + 1)], gate[k_streams];
     const auto mix = [&](const float* products, std::int64_t t, Range cols, bool lead) {
       gates_(products, call, t, gate, lead);
       const Streams streams{n, 1, width};
@@ -279,46 +256,20 @@ public:
       call.run_all_after(worker);
       return;
     }
-    const std::int64_t tile = product_.tile(tokens, worker.count());
-    std::byte* gates = tile != 0 ? call.scratch.data() : nullptr;
-    if (gates != nullptr) {
-      product_.cut(fn, gates, worker);
-      worker.barrier();
-    }
-    const Batches batches = tile != 0 ? tiles(tokens, tile, worker.count()) : groups(tokens, worker.count());
-    sdk::take_pieces(call.tickets[0], batches.count(), [&](std::int64_t piece) {
-      const Range some = batches.piece(piece);
-      call.run_before({some.begin * token_, some.end * token_});
-      product_.whole(s, some.begin, some.end - some.begin, fn, gates, m);
-      for (std::int64_t t = some.begin; t < some.end; ++t)
-        mix(m + (t - some.begin) * (product_.rows() + 1), t, {0, width}, true);
-      call.run_after({some.begin * width_, some.end * width_});
+    // Batches for a turn of all workers more than needed, taken by whoever is free.
+    const std::int64_t workers = worker.count(), least = (tokens + k_batch * workers - 1) / (k_batch * workers);
+    const std::int64_t share = (workers > 1 ? least + 1 : least) * workers, fair = (tokens + share - 1) / share;
+    const std::int64_t batch = fair > k_together ? (fair + k_together - 1) / k_together * k_together : fair;
+    sdk::take_pieces(call.tickets[0], (tokens + batch - 1) / batch, [&](std::int64_t piece) {
+      const std::int64_t t = piece * batch, count = std::min(batch, tokens - t);
+      call.run_before({t * token_, (t + count) * token_});
+      product_.whole(s, t, count, fn, m);
+      for (std::int64_t i = 0; i < count; ++i) mix(m + i * (product_.rows() + 1), t + i, {0, width}, true);
+      call.run_after({t * width_, (t + count) * width_});
     });
   }
 
 private:
-  /// Tokens in pieces: some of `size`, then all others of `last`.
-  struct Batches {
-    std::int64_t tokens, size, last, large; // large: how many of `size`
-    std::int64_t count() const { return large + (tokens - large * size + last - 1) / last; }
-    Range piece(std::int64_t i) const {
-      const std::int64_t begin = i < large ? i * size : large * size + (i - large) * last;
-      return {begin, std::min(tokens, begin + (i < large ? size : last))};
-    }
-  };
-  /// A turn of all workers more than needed, taken by whoever is free.
-  static Batches groups(std::int64_t tokens, std::int64_t workers) {
-    const std::int64_t least = (tokens + k_batch * workers - 1) / (k_batch * workers);
-    const std::int64_t share = (workers > 1 ? least + 1 : least) * workers, fair = (tokens + share - 1) / share;
-    const std::int64_t batch = fair > k_together ? (fair + k_together - 1) / k_together * k_together : fair;
-    return {tokens, batch, batch, 0};
-  }
-  /// In the end one tile at a time, two for each worker.
-  static Batches tiles(std::int64_t tokens, std::int64_t tile, std::int64_t workers) {
-    const std::int64_t early = workers > 1 ? tokens - 2 * tile * workers : tokens;
-    return {tokens, k_tiles * tile, tile, std::max<std::int64_t>(early, 0) / (k_tiles * tile)};
-  }
-
   GateProduct product_;
   Gates gates_;
   std::int64_t max_tokens_, token_, width_; // the others: elements of the streams of a token, of one stream

@@ -11,7 +11,6 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <random>
 
 namespace seacliff::cpu {
 namespace amx_model {
@@ -27,10 +26,10 @@ template <auto MAKE> std::unique_ptr<sdk::Kernel> make_modelled(const sdk::NodeV
 }
 #define MODELLED(op)                                                                                                   \
   sdk::KernelEntry { #op, claim_##op, make_modelled < make_##op> }
-const auto k_modelled = std::to_array<sdk::KernelEntry>(
-    {MODELLED(matmul), MODELLED(matmul_grouped), MODELLED(attn_out_grouped), MODELLED(moe_experts),
-     MODELLED(shared_expert), MODELLED(attention_mixed), MODELLED(index_score), MODELLED(index_select), MODELLED(route),
-     MODELLED(hc_pre), MODELLED(hc_head)});
+const auto k_modelled =
+    std::to_array<sdk::KernelEntry>({MODELLED(matmul), MODELLED(matmul_grouped), MODELLED(attn_out_grouped),
+                                     MODELLED(moe_experts), MODELLED(shared_expert), MODELLED(attention_mixed),
+                                     MODELLED(index_score), MODELLED(index_select), MODELLED(route)});
 
 /// Attention of `isa` over `count` rows: some f32, some f16 one after another, the rest picked from f16.
 std::vector<float> attention(const Isa& isa, std::int64_t count, bool act8 = false) {
@@ -143,55 +142,6 @@ TEST(AmxModelAttention, OfTokensTogetherIsThatOfEach) {
       EXPECT_LT(together_against_alone(tokens, 128, kept, false), 1e-4) << tokens << " tokens, " << kept << " rows";
       EXPECT_LT(together_against_alone(tokens, 128, kept, true), 1.5e-2) << tokens << " tokens, " << kept << " rows";
     }
-}
-
-/// Largest difference of the products with gates from sums in double, as a part of the root of the terms' summed
-/// squares, which is what such a sum comes to. -1: a sum of squares is wrong.
-double gates_off(std::int64_t rows, std::int64_t k, std::int64_t tokens) {
-  const GateTiles& tiles = *amx_model::isa.gate_tiles();
-  std::mt19937 random(7);
-  std::normal_distribution<float> normal;
-  std::vector<float> w(static_cast<std::size_t>(rows * k)), x(static_cast<std::size_t>(tokens * k));
-  for (float& v : w) v = normal(random);
-  for (float& v : x) v = normal(random);
-  std::vector<std::byte> gates(tiles.bytes(DType::f32, rows, k));
-  EXPECT_NE(gates.size(), 0u);
-  const auto* bytes = reinterpret_cast<const std::byte*>(w.data());
-  tiles.cut(bytes, rows, k, 0, tiles.grain, gates.data());
-  tiles.cut(bytes, rows, k, tiles.grain, k, gates.data());
-  std::vector<float> y(static_cast<std::size_t>(tokens * (rows + 1)), std::numeric_limits<float>::quiet_NaN());
-  tiles.multiply({gates.data(), rows, k, x.data(), tokens, y.data()});
-  double off = 0;
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    const float* of_token = x.data() + t * k;
-    for (std::int64_t r = 0; r < rows; ++r) {
-      double want = 0, squares = 0;
-      for (std::int64_t i = 0; i < k; ++i) {
-        const double term = double{of_token[i]} * double{w[static_cast<std::size_t>(r * k + i)]};
-        want += term;
-        squares += term * term;
-      }
-      off = std::max(off, std::abs(y[static_cast<std::size_t>(t * (rows + 1) + r)] - want) / std::sqrt(squares));
-    }
-    double squares = 0;
-    for (std::int64_t i = 0; i < k; ++i) squares += double{of_token[i]} * double{of_token[i]};
-    if (!(std::abs(y[static_cast<std::size_t>(t * (rows + 1) + rows)] - squares) < 1e-5 * squares)) return -1;
-  }
-  return off;
-}
-
-TEST(AmxModelGates, LoseLittleOfATerm) {
-  for (const std::int64_t tokens : {1, 16, 17, 50})
-    for (const std::int64_t rows : {4, 17, 24})
-      for (const std::int64_t k : {64, 288, 4096}) {
-        const double off = gates_off(rows, k, tokens);
-        EXPECT_GE(off, 0) << rows << " x " << k << ", " << tokens << " tokens";
-        EXPECT_LT(off, 3e-5) << rows << " x " << k << ", " << tokens << " tokens";
-      }
-  const GateTiles& tiles = *amx_model::isa.gate_tiles();
-  EXPECT_EQ(tiles.bytes(DType::f16, 24, 64), 0u);
-  EXPECT_EQ(tiles.bytes(DType::f32, 25, 64), 0u);
-  EXPECT_EQ(tiles.bytes(DType::f32, 24, 48), 0u);
 }
 
 } // namespace
