@@ -109,24 +109,35 @@ std::string name_of(const Formats& formats) {
   return fmt::format("{}/{}", format_name(formats.in), format_name(formats.down));
 }
 
+Case of_experts(const Formats& formats, std::int64_t tokens, double clamp, bool act8) {
+  const std::int64_t width = column_step(formats.in) == 256 ? 256 : 96,
+                     hidden = column_step(formats.down) == 256 ? 256 : 64, experts = 7, slots = 4;
+  CaseBuilder b("moe_experts", fmt::format("{} T={}", name_of(formats), tokens), tokens,
+                {{"clamp", clamp}, {"act8", std::int64_t{act8}}});
+  b.activations({b.T(), n(width)});
+  add_experts(b, tokens, slots, experts - 1); // the last is never used
+  b.activations({b.T(), n(slots)}, 0.4);
+  b.weight(formats.in, {n(experts), n(hidden), n(width)}, 2 * fan_in(width));
+  b.weight(formats.in, {n(experts), n(hidden), n(width)}, 2 * fan_in(width));
+  b.weight(formats.down, {n(experts), n(width), n(hidden)}, fan_in(hidden));
+  return b.build();
+}
+
 std::vector<Case> moe_experts_cases() {
   std::vector<Case> cases;
   for (const Formats& formats : expert_formats())
-    for (const std::int64_t tokens : k_tokens) {
-      const bool blocks = column_step(formats.in) == 256;
-      if (tokens == 2 && blocks) continue;
-      const std::int64_t width = blocks ? 256 : 96, hidden = column_step(formats.down) == 256 ? 256 : 64, experts = 7,
-                         slots = 4;
-      CaseBuilder b("moe_experts", fmt::format("{} T={}", name_of(formats), tokens), tokens,
-                    {{"clamp", tokens == 5 ? 0.0 : 10.0}, {"act8", std::int64_t{tokens == 5}}});
-      b.activations({b.T(), n(width)});
-      add_experts(b, tokens, slots, experts - 1); // the last is never used
-      b.activations({b.T(), n(slots)}, 0.4);
-      b.weight(formats.in, {n(experts), n(hidden), n(width)}, 2 * fan_in(width));
-      b.weight(formats.in, {n(experts), n(hidden), n(width)}, 2 * fan_in(width));
-      b.weight(formats.down, {n(experts), n(width), n(hidden)}, fan_in(hidden));
-      cases.push_back(b.build());
-    }
+    for (const std::int64_t tokens : k_tokens)
+      if (tokens != 2 || column_step(formats.in) != 256)
+        cases.push_back(of_experts(formats, tokens, tokens == 5 ? 0.0 : 10.0, tokens == 5));
+  // Many tokens of each expert, and only one side quantised.
+  for (const Formats& formats : {Formats{DType::q8_0, DType::q8_0},
+                                 {DType::q4_k, DType::q4_k},
+                                 {DType::iq2_xxs, DType::q2_k},
+                                 {DType::mxfp4, DType::mxfp4},
+                                 {DType::f16, DType::q8_0},
+                                 {DType::bf16, DType::q4_k},
+                                 {DType::q8_0, DType::f16}})
+    cases.push_back(of_experts(formats, 40, 10.0, true));
   CaseBuilder same("moe_experts", "one expert for all", 5, {{"clamp", 10.0}});
   same.activations({same.T(), n(64)}).i32({same.T(), n(1)}, {2, 2, 2, 2, 2}).activations({same.T(), n(1)});
   same.weight(DType::q8_0, {n(3), n(32), n(64)}, 0.2).weight(DType::q8_0, {n(3), n(32), n(64)}, 0.2);

@@ -125,8 +125,8 @@ public:
   Activations pack_taken(const std::byte* rows, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
                          const sdk::Worker& worker, sdk::Ticket& ticket) const;
 
-  /// Tiles of rows that have been filled: chosen ones, from tile `first` of as many as there is memory for.
-  bool packs() const { return pack_ != nullptr; }
+  /// Tiles of quantised rows: chosen ones, from tile `first` of as many as there is memory for.
+  bool packs() const { return pack_ != nullptr && few_ != Act::none; }
   std::uint64_t tiles_bytes(std::int64_t tiles) const { return tile_bytes(tiles * k_packed_tokens, 1); }
   Activations tiles_at(std::byte* scratch, std::int64_t tiles, std::byte* own) const {
     return {scratch, static_cast<std::uint64_t>(tiles) * k_packed_bytes, many_, own, 0, true, true};
