@@ -36,8 +36,9 @@ void barrier(benchmark::State& state) {
 
 void read_bandwidth(benchmark::State& state) {
   Team team(topology(), static_cast<std::uint32_t>(state.range(0)));
+  seacliff::ReadBandwidth memory(team, std::uint64_t{1} << 30);
   double best = 0;
-  for (auto _ : state) best = std::max(best, seacliff::measure_read_bandwidth(team, {std::uint64_t{1} << 30, 3}));
+  for (auto _ : state) best = std::max(best, memory.measure(3));
   state.counters["GB/s"] = best;
 }
 

@@ -26,6 +26,7 @@ struct BenchOptions {
   bool fill = false, json = false, csv = false;
 
   bool sweep() const { return sweep_max > 0; }
+  BenchFormat format() const { return json ? BenchFormat::json : csv ? BenchFormat::csv : BenchFormat::table; }
 };
 
 std::int64_t largest(const Numbers& numbers) {
@@ -72,7 +73,7 @@ std::vector<std::int32_t> token_source(const BenchOptions& o, const LoadedModel&
   return random_tokens(*loaded.model, o.seed);
 }
 
-BenchSubject subject_of(const BenchOptions& o, graph::Model& model) {
+BenchSubject subject_of(const BenchOptions& o, graph::Model& model, const MemorySpeed& memory) {
   const TensorDirectory directory(model.file(), model.hparams());
   BenchSubject subject;
   subject.model = o.common.model;
@@ -81,7 +82,7 @@ BenchSubject subject_of(const BenchOptions& o, graph::Model& model) {
   subject.backend = model.placement().devices.front();
   subject.threads = model.threads();
   subject.step = model.options().max_step;
-  subject.memory = measure_memory(model);
+  subject.memory = memory;
   return subject;
 }
 
@@ -119,9 +120,10 @@ int bench_command(const BenchOptions& o) {
   check(o);
   const LoadedModel loaded = load_model(o.common, model_options(o), !o.text.empty());
   graph::Model& model = *loaded.model;
-  Bench bench(model, token_source(o, loaded), std::max<std::int64_t>(1, largest(o.sequences)));
+  Yardstick yardstick(model);
+  Bench bench(model, yardstick, token_source(o, loaded), std::max<std::int64_t>(1, largest(o.sequences)));
   if (o.fill) bench.fill_context(o.seed);
-  BenchReport report(o.json ? BenchFormat::json : o.csv ? BenchFormat::csv : BenchFormat::table, subject_of(o, model));
+  BenchReport report(o.format(), subject_of(o, model, yardstick.at_first()));
   if (o.sweep())
     run_sweep(o, bench, report);
   else
@@ -169,14 +171,11 @@ void add_bench(CLI::App& app, Action& action) {
   command->footer(
       "tokens/s is the median over the repetitions, of all sequences together; logits are computed, sampling is not.\n"
       "GB/s counts the weights that the work must read: dense ones once per step, of n experts that tokens use k of\n"
-      "n(1-(1-k/n)^tokens) per step, one row per token of tables; caches and activations are not counted. \"of "
-      "memory\"\n"
-      "is its share of the bandwidth measured at the start of this run, reads of the host's memory or copies within "
-      "the\n"
-      "device's; a model that fits into the CPU's caches can exceed it. \"idle\" is the part of the time in which the\n"
-      "devices had nothing to do, in some steps of decoding that are looked at afterwards. TFLOP/s is 2 per weight and "
-      "token; "
-      "attention over the context is not counted.\n"
+      "n(1-(1-k/n)^tokens) per step, one row per token of tables; caches and activations are not counted.\n"
+      "\"of memory\" is its share of what reads of the host's memory reached before and after each repetition, or\n"
+      "copies within the device's at the start; a model that fits into the CPU's caches can exceed it. \"idle\" is\n"
+      "the part of the time in which the devices had nothing to do, in some steps of decoding that are looked at\n"
+      "afterwards. TFLOP/s is 2 per weight and token; attention over the context is not counted.\n"
       "Examples:\n"
       "  seacliff bench -m flash-q2.gguf --pp 512,2048 --tg 64 --depth 0,32768\n"
       "  seacliff bench -m flash-q2.gguf --pp 0 --tg 32 --depth 512,32768 --fill\n"

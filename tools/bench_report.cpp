@@ -38,11 +38,11 @@ void BenchReport::add(BenchResult result) {
   if (format_ == BenchFormat::table)
     fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9.2f}{:>9.1f} %{:>9.3f}{:>8}\n", r.phase, r.tokens, r.depth,
                r.sequences, rate(r.tokens_per_s()), rate(r.slowest()) + " .. " + rate(r.fastest()), r.gbps(),
-               100 * share(r), r.tflops(), r.idle ? fmt::format("{:.1f} %", 100 * *r.idle) : "-");
+               100 * r.memory_share(), r.tflops(), r.idle ? fmt::format("{:.1f} %", 100 * *r.idle) : "-");
   if (format_ == BenchFormat::csv)
     fmt::print("{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{},{},{:.6g},{:.6g},{},{}\n", r.phase, r.tokens,
-               r.depth, r.sequences, r.tokens_per_s(), r.slowest(), r.fastest(), r.gbps(), share(r), r.tflops(),
-               subject_.backend, subject_.threads, subject_.memory.gbps, r.idle.value_or(0), r.launches, r.barriers);
+               r.depth, r.sequences, r.tokens_per_s(), r.slowest(), r.fastest(), r.gbps(), r.memory_share(), r.tflops(),
+               subject_.backend, subject_.threads, median(r.memory_gbps), r.idle.value_or(0), r.launches, r.barriers);
   std::fflush(stdout);
   results_.push_back(std::move(result));
 }
@@ -73,10 +73,11 @@ void BenchReport::print_json(bool interrupted) const {
                                {"tokens_per_s_min", r.slowest()},
                                {"tokens_per_s_max", r.fastest()},
                                {"gbps", r.gbps()},
-                               {"bandwidth_share", share(r)},
+                               {"bandwidth_share", r.memory_share()},
                                {"tflops", r.tflops()},
                                {"weight_bytes", r.work.weight_bytes},
-                               {"seconds", r.seconds}};
+                               {"seconds", r.seconds},
+                               {"memory_gbps", r.memory_gbps}};
     if (r.idle)
       row.update({{"idle_share", *r.idle}, {"launches_per_step", r.launches}, {"barriers_per_step", r.barriers}});
     out["results"].push_back(std::move(row));

@@ -19,7 +19,7 @@ struct BenchSubject {
   std::string backend; // device that takes precedence
   std::uint32_t threads = 0;
   std::int64_t step = 0; // tokens of one prefill step at most
-  MemorySpeed memory;    // measured just now
+  MemorySpeed memory;    // at the beginning
 };
 
 /// Rows of table and CSV are printed as they come, JSON at the end.
@@ -30,9 +30,6 @@ public:
   void finish(bool interrupted);
 
 private:
-  double share(const BenchResult& result) const {
-    return subject_.memory.gbps > 0 ? result.gbps() / subject_.memory.gbps : 0;
-  }
   void print_json(bool interrupted) const;
 
   BenchFormat format_;

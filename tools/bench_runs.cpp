@@ -17,14 +17,24 @@ double since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 
 constexpr std::size_t k_stride = 977; // between the places where sequences begin: a prime, so that they stay apart
 
+/// One repetition under the clock, and the memory's speed on either side of it.
+class Lap {
+public:
+  explicit Lap(Yardstick& yardstick) : yardstick_(yardstick), gbps_before_(yardstick.gbps()), start_(Clock::now()) {}
+  void add_to(BenchResult& result) const {
+    result.seconds.push_back(since(start_));
+    result.memory_gbps.push_back((gbps_before_ + yardstick_.gbps()) / 2);
+  }
+
+private:
+  Yardstick& yardstick_;
+  double gbps_before_;
+  Clock::time_point start_;
+};
+
 } // namespace
 
-double BenchResult::median_s() const {
-  std::vector<double> sorted = seconds;
-  std::sort(sorted.begin(), sorted.end());
-  const std::size_t half = sorted.size() / 2;
-  return sorted.size() % 2 != 0 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
+double BenchResult::median_s() const { return median(seconds); }
 double BenchResult::tokens_per_s() const { return static_cast<double>(tokens * sequences) / median_s(); }
 double BenchResult::fastest() const {
   return static_cast<double>(tokens * sequences) / *std::min_element(seconds.begin(), seconds.end());
@@ -33,10 +43,16 @@ double BenchResult::slowest() const {
   return static_cast<double>(tokens * sequences) / *std::max_element(seconds.begin(), seconds.end());
 }
 double BenchResult::gbps() const { return work.weight_bytes / median_s() / 1e9; }
+double BenchResult::memory_share() const {
+  std::vector<double> shares;
+  for (std::size_t i = 0; i < seconds.size(); ++i)
+    shares.push_back(memory_gbps[i] > 0 ? work.weight_bytes / seconds[i] / 1e9 / memory_gbps[i] : 0);
+  return median(std::move(shares));
+}
 double BenchResult::tflops() const { return work.flops / median_s() / 1e12; }
 
-Bench::Bench(graph::Model& model, std::vector<std::int32_t> tokens, std::int64_t sequences)
-    : model_(model), tokens_(std::move(tokens)),
+Bench::Bench(graph::Model& model, Yardstick& yardstick, std::vector<std::int32_t> tokens, std::int64_t sequences)
+    : model_(model), yardstick_(yardstick), tokens_(std::move(tokens)),
       inventory_(take_inventory(model.file(), model.hparams(), TensorDirectory(model.file(), model.hparams()))) {
   for (std::int64_t i = 0; i < sequences; ++i) sessions_.push_back(std::make_unique<graph::Session>(model));
   at_depth_ = sessions_.front()->snapshot();
@@ -95,14 +111,14 @@ bool Bench::reach(std::int64_t depth) {
 }
 
 std::optional<BenchResult> Bench::prefill(std::int64_t tokens, const BenchRepeats& repeats) {
-  BenchResult result{"prefill", tokens, depth_, 1, {}, {}, {}, 0, 0};
+  BenchResult result{"prefill", tokens, depth_};
   for (std::int64_t i = 0; i < repeats.warmup + repeats.counted; ++i) {
     go_back(1);
     StepWork work;
-    const auto start = Clock::now();
+    const Lap lap(yardstick_);
     if (!feed_one(tokens, graph::Want::last, &work, fmt::format("prefill {} at {}", tokens, depth_))) break;
     if (i < repeats.warmup) continue;
-    result.seconds.push_back(since(start));
+    lap.add_to(result);
     result.work = work;
   }
   go_back(1);
@@ -113,22 +129,22 @@ std::optional<BenchResult> Bench::decode(std::int64_t tokens, std::int64_t seque
   const auto count = static_cast<std::size_t>(sequences);
   const StepWork step = step_work(inventory_, model_.hparams(), sequences, sequences);
   const auto steps = static_cast<double>(tokens);
-  BenchResult result{"decode", tokens, depth_, sequences, {}, {step.weight_bytes * steps, step.flops * steps},
-                     {},       0,      0};
+  BenchResult result{"decode", tokens, depth_, sequences};
+  result.work = {step.weight_bytes * steps, step.flops * steps};
 
   std::vector<std::vector<std::int32_t>> ids;
   for (std::size_t s = 0; s < count; ++s) ids.push_back(tokens_at(s, depth_, tokens));
   for (std::int64_t i = 0; i < repeats.warmup + repeats.counted && !interrupted(); ++i) {
     go_back(count);
     Progress progress(fmt::format("decode {} x {} at {}", tokens, sequences, depth_), tokens, "tok");
-    const auto start = Clock::now();
+    const Lap lap(yardstick_);
     std::size_t t = 0;
     for (; t < static_cast<std::size_t>(tokens) && !interrupted(); ++t) {
       decode_step(ids, t);
       progress.update(static_cast<std::int64_t>(t) + 1);
     }
     if (t < static_cast<std::size_t>(tokens)) break;
-    if (i >= repeats.warmup) result.seconds.push_back(since(start));
+    if (i >= repeats.warmup) lap.add_to(result);
   }
   if (!result.seconds.empty() && !interrupted()) watch(ids, result);
   go_back(1);
@@ -162,11 +178,11 @@ void Bench::watch(const std::vector<std::vector<std::int32_t>>& ids, BenchResult
 }
 
 std::optional<BenchResult> Bench::advance(std::int64_t depth) {
-  BenchResult result{"prefill", depth - depth_, depth_, 1, {}, {}, {}, 0, 0};
-  const auto start = Clock::now();
+  BenchResult result{"prefill", depth - depth_, depth_};
+  const Lap lap(yardstick_);
   if (!feed_one(depth - depth_, graph::Want::last, &result.work, fmt::format("prefill to {}", depth)))
     return std::nullopt;
-  result.seconds.push_back(since(start));
+  lap.add_to(result);
   depth_ = depth;
   at_depth_ = sessions_.front()->snapshot();
   return result;

@@ -3,6 +3,7 @@
 
 #include "core/model/inventory.hpp"
 #include "graph/run/session.hpp"
+#include "tools/measuring.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -18,18 +19,20 @@ struct BenchResult {
   std::int64_t tokens = 0; // per sequence
   std::int64_t depth = 0;  // tokens already in the context of each sequence when the clock starts
   std::int64_t sequences = 1;
-  std::vector<double> seconds; // one per repetition that counts
-  StepWork work;               // of one repetition
+  std::vector<double> seconds{};     // one per repetition that counts
+  std::vector<double> memory_gbps{}; // beside each of these; 0: not known
+  StepWork work{};                   // of one repetition
   // Of decoding: the part of the time in which the devices had nothing to do, and what one step consists of.
-  std::optional<double> idle;
+  std::optional<double> idle{};
   std::uint64_t launches = 0, barriers = 0;
 
   double median_s() const;
   double tokens_per_s() const; // median; of all sequences together
   double fastest() const;      // tokens per second
   double slowest() const;
-  double gbps() const;   // weight bytes, 1e9 per second
-  double tflops() const; // 1e12 per second
+  double gbps() const;         // weight bytes, 1e9 per second
+  double memory_share() const; // of what the memory delivered beside each repetition, the median; 0: not known
+  double tflops() const;       // 1e12 per second
 };
 
 struct BenchRepeats {
@@ -42,7 +45,7 @@ struct BenchRepeats {
 class Bench {
 public:
   /// `tokens`: what is fed, round and round; sequences begin at different places of it. Takes `sequences` slots.
-  Bench(graph::Model& model, std::vector<std::int32_t> tokens, std::int64_t sequences);
+  Bench(graph::Model& model, Yardstick& yardstick, std::vector<std::int32_t> tokens, std::int64_t sequences);
 
   /// From now on `reach` makes the context up, from this seed, instead of computing it.
   void fill_context(std::uint64_t seed) { fill_seed_ = seed; }
@@ -70,6 +73,7 @@ private:
   bool feed_one(std::int64_t tokens, graph::Want want, StepWork* work, std::string_view label);
 
   graph::Model& model_;
+  Yardstick& yardstick_;
   std::vector<std::int32_t> tokens_;
   Inventory inventory_;
   std::vector<std::unique_ptr<graph::Session>> sessions_;

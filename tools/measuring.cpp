@@ -25,13 +25,46 @@ std::string MemorySpeed::text() const {
   return gbps > 0 ? fmt::format("{} {:.1f} GB/s", what, gbps) : fmt::format("{} unknown", what);
 }
 
-MemorySpeed measure_memory(graph::Model& model) {
-  if (const auto device = model.far_device(); device != nullptr) return {plugins::measure_copies(device), true};
-  BandwidthOptions options;
-  constexpr std::uint64_t smallest = std::uint64_t{64} << 20;
-  if (const std::uint64_t available = memory_limit().available; available != 0)
-    options.bytes = std::clamp(available / 4, smallest, options.bytes);
-  return {measure_read_bandwidth(model.runtime().team(), options), false};
+namespace {
+
+constexpr std::uint32_t k_reads = 3; // the best counts
+constexpr std::chrono::seconds k_fresh(1);
+
+std::unique_ptr<ReadBandwidth> reads_of(graph::Model& model) {
+  constexpr std::uint64_t smallest = std::uint64_t{64} << 20, enough = std::uint64_t{2} << 30;
+  const std::uint64_t available = memory_limit().available;
+  const std::uint64_t bytes = available == 0 ? enough : std::clamp(available / 8, smallest, enough);
+  return std::make_unique<ReadBandwidth>(model.runtime().team(), bytes);
+}
+
+} // namespace
+
+Yardstick::Yardstick(graph::Model& model) {
+  if (const auto device = model.far_device(); device != nullptr) {
+    first_ = {plugins::measure_copies(device), true};
+    all_ = {first_.gbps};
+    return;
+  }
+  reads_ = reads_of(model);
+  first_ = {gbps(), false};
+}
+
+Yardstick::~Yardstick() = default;
+
+double Yardstick::gbps() {
+  if (reads_ != nullptr && (all_.empty() || Clock::now() - measured_ > k_fresh)) {
+    all_.push_back(reads_->measure(k_reads));
+    measured_ = Clock::now();
+  }
+  return all_.back();
+}
+
+MemorySpeed Yardstick::median() const { return {tools::median(all_), first_.by_copies}; }
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 != 0 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 } // namespace seacliff::tools

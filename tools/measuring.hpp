@@ -3,9 +3,15 @@
 
 #include "graph/run/model.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
+
+namespace seacliff {
+class ReadBandwidth;
+} // namespace seacliff
 
 namespace seacliff::tools {
 
@@ -25,7 +31,31 @@ struct MemorySpeed {
   /// The key of gbps in JSON.
   const char* key() const { return by_copies ? "measured_copy_gbps" : "measured_read_gbps"; }
 };
-/// With buffers that leave the weights in memory.
-MemorySpeed measure_memory(graph::Model& model);
+
+/// The memory's speed beside what is timed. A host's memory has other users and another speed each second, so it is
+/// measured anew; a device's own, once. Holds a buffer that leaves the weights in memory.
+class Yardstick {
+public:
+  explicit Yardstick(graph::Model& model);
+  ~Yardstick();
+
+  /// Measured within the last second. Between steps only: the workers do it.
+  double gbps();
+  /// The first of these.
+  const MemorySpeed& at_first() const { return first_; }
+  /// Of all that were measured.
+  MemorySpeed median() const;
+
+private:
+  using Clock = std::chrono::steady_clock;
+
+  std::unique_ptr<ReadBandwidth> reads_; // none: a device's memory
+  MemorySpeed first_;
+  Clock::time_point measured_;
+  std::vector<double> all_; // GB/s
+};
+
+/// The middle one, or the mean of the two in the middle; of at least one.
+double median(std::vector<double> values);
 
 } // namespace seacliff::tools

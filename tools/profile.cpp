@@ -67,8 +67,9 @@ private:
 /// One sequence at a depth, to which it goes back after every pass.
 class Profiler {
 public:
-  Profiler(graph::Model& model, const Options& options, TraceFile& trace)
-      : model_(model), o_(options), trace_(trace), tokens_(random_tokens(model, options.seed)), session_(model) {}
+  Profiler(graph::Model& model, Yardstick& yardstick, const Options& options, TraceFile& trace)
+      : model_(model), yardstick_(yardstick), o_(options), trace_(trace), tokens_(random_tokens(model, options.seed)),
+        session_(model) {}
 
   /// False: interrupted.
   bool reach_depth() {
@@ -88,6 +89,7 @@ public:
     records_.clear();
     bool done = pass(n, chunk, phase, o_.granularity);
     for (std::int64_t i = 0; i < o_.repeats && done; ++i) {
+      yardstick_.gbps();
       done = pass(n, chunk, phase, Granularity::off);
       for (std::size_t r = 0; done && r < n_records_; ++r) profile.add_plain(records_[r]);
       done = done && pass(n, chunk, phase, o_.granularity);
@@ -138,6 +140,7 @@ private:
   }
 
   graph::Model& model_;
+  Yardstick& yardstick_;
   const Options& o_;
   TraceFile& trace_;
   std::vector<std::int32_t> tokens_;
@@ -158,8 +161,8 @@ graph::ModelOptions model_options(const Options& o) {
   return options;
 }
 
-void print(const Options& o, graph::Model& model, std::span<const graph::NamedProfile> phases) {
-  const MemorySpeed memory = measure_memory(model);
+void print(const Options& o, const graph::Model& model, const MemorySpeed& memory,
+           std::span<const graph::NamedProfile> phases) {
   const TensorDirectory directory(model.file(), model.hparams());
   const std::string recipe = take_inventory(model.file(), model.hparams(), directory).recipe;
   const std::string& backend = model.placement().devices.front();
@@ -188,8 +191,9 @@ int profile_command(Options o) {
   const LoadedModel loaded = load_model(o.common, model_options(o), false);
   graph::PhaseProfile prefill, decode;
   std::vector<graph::NamedProfile> phases;
+  Yardstick yardstick(*loaded.model);
   {
-    Profiler profiler(*loaded.model, o, trace);
+    Profiler profiler(*loaded.model, yardstick, o, trace);
     bool go_on = profiler.reach_depth();
     const auto measure = [&](std::int64_t n, std::int64_t chunk, const char* phase, graph::PhaseProfile& profile) {
       if (n == 0 || !go_on || interrupted()) return;
@@ -200,7 +204,7 @@ int profile_command(Options o) {
     measure(o.decode, 1, "decode", decode);
   }
   trace.finish();
-  print(o, *loaded.model, phases);
+  print(o, *loaded.model, yardstick.median(), phases);
   return interrupted() ? k_exit_interrupted : 0;
 }
 

@@ -1,7 +1,6 @@
 #include "core/topology/bandwidth.hpp"
 
 #include "core/base/status.hpp"
-#include "core/memory/host_buffer.hpp"
 #include "core/topology/team.hpp"
 
 #include <fmt/format.h>
@@ -52,16 +51,19 @@ auto pick_sum() {
 struct Job {
   using Clock = std::chrono::steady_clock;
 
-  std::byte* data;
+  Line* lines;
   std::size_t lines_per_worker;
-  std::uint32_t repeats;
-  std::uint64_t (*sum)(const Line*, std::size_t);
+  std::uint32_t repeats = 0;
+  std::uint64_t (*sum)(const Line*, std::size_t) = nullptr;
   std::atomic<std::uint64_t> total{0};
   double best_seconds = 0; // worker 0's
 
-  void work(scf_worker* worker) {
-    Line* mine = reinterpret_cast<Line*>(data) + worker->index * lines_per_worker;
-    std::memset(static_cast<void*>(mine), 1, lines_per_worker * sizeof(Line));
+  Line* slice(const scf_worker* worker) const { return lines + worker->index * lines_per_worker; }
+  void touch(const scf_worker* worker) const {
+    std::memset(static_cast<void*>(slice(worker)), 1, lines_per_worker * sizeof(Line));
+  }
+  void read(scf_worker* worker) {
+    const Line* mine = slice(worker);
     std::uint64_t sums = 0;
     for (std::uint32_t i = 0; i < repeats; ++i) {
       Team::barrier(worker);
@@ -75,23 +77,32 @@ struct Job {
   }
 };
 
+std::uint64_t lines_of(const Team& team, std::uint64_t bytes) {
+  const std::uint64_t lines = bytes / sizeof(Line) / team.size();
+  if (lines == 0)
+    throw Error(Code::invalid_argument,
+                fmt::format("a bandwidth test of {} bytes and {} workers measures nothing", bytes, team.size()));
+  return lines;
+}
+
 } // namespace
 
-double measure_read_bandwidth(Team& team, const BandwidthOptions& options) {
-  const std::uint64_t lines = options.bytes / sizeof(Line) / team.size();
-  if (options.repeats == 0 || lines == 0) {
-    throw Error(Code::invalid_argument,
-                fmt::format("a bandwidth test of {} bytes, {} repeats and {} workers measures nothing", options.bytes,
-                            options.repeats, team.size()));
-  }
-  const std::uint64_t used = lines * team.size() * sizeof(Line);
-  HostBuffer buffer(used, "the memory bandwidth test");
-  Job job{buffer.data(), static_cast<std::size_t>(lines), options.repeats, pick_sum()};
-  team.run([](void* arg, scf_worker* worker) { static_cast<Job*>(arg)->work(worker); }, &job);
+ReadBandwidth::ReadBandwidth(Team& team, std::uint64_t bytes)
+    : team_(team), lines_per_worker_(lines_of(team, bytes)),
+      buffer_(lines_per_worker_ * team.size() * sizeof(Line), "the memory bandwidth test") {
+  Job job{reinterpret_cast<Line*>(buffer_.data()), static_cast<std::size_t>(lines_per_worker_)};
+  team_.run([](void* arg, scf_worker* worker) { static_cast<Job*>(arg)->touch(worker); }, &job);
+}
+
+double ReadBandwidth::measure(std::uint32_t repeats) {
+  if (repeats == 0) throw Error(Code::invalid_argument, "a bandwidth test of 0 repeats measures nothing");
+  Job job{reinterpret_cast<Line*>(buffer_.data()), static_cast<std::size_t>(lines_per_worker_), repeats, pick_sum()};
+  team_.run([](void* arg, scf_worker* worker) { static_cast<Job*>(arg)->read(worker); }, &job);
+  const std::uint64_t bytes = lines_per_worker_ * team_.size() * sizeof(Line);
   // Every byte was 1: a sum that the compiler or a race has spoiled must not pass for a measurement.
-  const std::uint64_t expected = used / sizeof(std::uint64_t) * options.repeats * 0x0101010101010101u;
+  const std::uint64_t expected = bytes / sizeof(std::uint64_t) * repeats * 0x0101010101010101u;
   if (job.total.load() != expected) throw Error(Code::internal, "the memory bandwidth test read wrong data");
-  return static_cast<double>(used) / std::max(job.best_seconds, 1e-9) / 1e9;
+  return static_cast<double>(bytes) / std::max(job.best_seconds, 1e-9) / 1e9;
 }
 
 } // namespace seacliff

@@ -1,21 +1,29 @@
 // How fast the team reads memory: the yardstick of everything that is bound by memory.
 #pragma once
 
+#include "core/memory/host_buffer.hpp"
+
 #include <cstdint>
 
 namespace seacliff {
 
 class Team;
 
-struct BandwidthOptions {
-  std::uint64_t bytes = std::uint64_t{2} << 30; // of the buffer; well above the last-level cache
-  std::uint32_t repeats = 5;                    // the best counts
-};
+/// Memory that the whole team reads, over and over. Each worker sums its own slice, which it has touched first, so on a
+/// machine with several NUMA nodes the result is the sum of the nodes' local bandwidths.
+class ReadBandwidth {
+public:
+  /// `bytes`: well above the last-level cache, or that is what is measured. The team must outlive this. Throws
+  /// Error(resource_exhausted) without the memory, Error(invalid_argument) for less than 64 bytes per worker.
+  ReadBandwidth(Team& team, std::uint64_t bytes);
 
-/// Read bandwidth of the whole team in GB/s (1e9 bytes per second), best of `repeats`. Each worker sums its own slice,
-/// which it has touched first, so on a machine with several NUMA nodes this is the sum of the nodes' local bandwidths.
-/// Throws Error(resource_exhausted) without the memory, Error(invalid_argument) for 0 repeats or less than 64 bytes per
-/// worker.
-double measure_read_bandwidth(Team& team, const BandwidthOptions& options = {});
+  /// GB/s (1e9 bytes per second), the best of `repeats`. Throws Error(invalid_argument) for none.
+  double measure(std::uint32_t repeats);
+
+private:
+  Team& team_;
+  std::uint64_t lines_per_worker_; // of 64 bytes
+  HostBuffer buffer_;
+};
 
 } // namespace seacliff

@@ -226,10 +226,12 @@ TEST(Bandwidth, MeasuresSomethingAndReadsAllOfIt) {
   const Topology topology;
   for (const std::uint32_t threads : {1u, 3u}) {
     Team team(topology, threads);
-    EXPECT_GT(measure_read_bandwidth(team, {8 * mib + 1, 2}), 0.0);
-    EXPECT_GT(measure_read_bandwidth(team, {64 * threads, 1}), 0.0);
-    EXPECT_THROW(measure_read_bandwidth(team, {64 * threads - 1, 1}), Error);
-    EXPECT_THROW(measure_read_bandwidth(team, {8 * mib, 0}), Error);
+    ReadBandwidth memory(team, 8 * mib + 1);
+    EXPECT_GT(memory.measure(2), 0.0);
+    EXPECT_GT(memory.measure(1), 0.0) << "again";
+    EXPECT_THROW(memory.measure(0), Error);
+    EXPECT_GT(ReadBandwidth(team, 64 * threads).measure(1), 0.0);
+    EXPECT_THROW(ReadBandwidth(team, 64 * threads - 1), Error);
   }
 }
 
