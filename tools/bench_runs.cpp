@@ -1,9 +1,9 @@
 #include "tools/bench_runs.hpp"
 
+#include "core/base/progress.hpp"
 #include "graph/dump/profile.hpp"
 #include "graph/run/made_up.hpp"
 #include "tools/interrupt.hpp"
-#include "tools/progress.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,8 +1,8 @@
 #include "tools/generate.hpp"
 
+#include "core/base/progress.hpp"
 #include "core/text/utf8_stream.hpp"
 #include "tools/interrupt.hpp"
-#include "tools/progress.hpp"
 
 #include <chrono>
 

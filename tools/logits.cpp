@@ -1,10 +1,10 @@
 // seacliff logits: raw logits of given tokens, for comparison with other engines.
+#include "core/base/progress.hpp"
 #include "core/base/status.hpp"
 #include "graph/run/session.hpp"
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/model_options.hpp"
-#include "tools/progress.hpp"
 #include "tools/usage.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,9 +1,9 @@
 // seacliff perplexity: how well the model predicts a text.
+#include "core/base/progress.hpp"
 #include "graph/run/session.hpp"
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/model_options.hpp"
-#include "tools/progress.hpp"
 #include "tools/usage.hpp"
 
 #include <nlohmann/json.hpp>

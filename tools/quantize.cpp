@@ -1,9 +1,9 @@
 // `seacliff quantize`: an official checkpoint as a GGUF file.
 #include "tools/commands.hpp"
 
+#include "core/base/progress.hpp"
 #include "ops/convert/convert.hpp"
 #include "tools/interrupt.hpp"
-#include "tools/progress.hpp"
 #include "tools/usage.hpp"
 
 #include <nlohmann/json.hpp>

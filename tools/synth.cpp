@@ -1,11 +1,11 @@
 // `seacliff synth`: a model of random weights in the shape of a released one.
+#include "core/base/progress.hpp"
 #include "core/model/inventory.hpp"
 #include "core/model/synthetic.hpp"
 #include "core/text/tokenizer.hpp"
 #include "ops/convert/recipe.hpp"
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"
-#include "tools/progress.hpp"
 #include "tools/usage.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
 #include "plugins/conformance/report.hpp"
-#include "tools/progress.hpp"
+#include "core/base/progress.hpp"
 
 #include <fmt/color.h>
 #include <fmt/ranges.h>
@@ -30,7 +30,7 @@ struct Console::Impl {
   std::string repro;
   bool verbose, colours = isatty(STDOUT_FILENO) != 0;
   const Level* level = nullptr;
-  std::optional<tools::Progress> bar;
+  std::optional<Progress> bar;
   std::int64_t done = 0;
   int passed = 0, failed = 0, excused = 0, skipped = 0;
   double seconds = 0;

@@ -1,4 +1,4 @@
-#include "tools/progress.hpp"
+#include "core/base/progress.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
-namespace seacliff::tools {
+namespace seacliff {
 namespace {
 
 constexpr auto k_quiet = std::chrono::milliseconds(500); // shorter work shows nothing
@@ -37,4 +37,4 @@ void Progress::update(std::int64_t done, std::string_view detail) {
   std::fflush(stderr);
 }
 
-} // namespace seacliff::tools
+} // namespace seacliff

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace seacliff::tools {
+namespace seacliff {
 
 class Progress {
 public:
@@ -28,4 +28,4 @@ private:
   bool terminal_, drawn_ = false;
 };
 
-} // namespace seacliff::tools
+} // namespace seacliff
