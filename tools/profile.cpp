@@ -1,7 +1,7 @@
 // `seacliff profile`: where the time of a step goes.
+#include "graph/dump/profile.hpp"
 #include "core/base/progress.hpp"
 #include "core/model/inventory.hpp"
-#include "graph/dump/profile.hpp"
 #include "graph/run/made_up.hpp"
 #include "tools/commands.hpp"
 #include "tools/interrupt.hpp"

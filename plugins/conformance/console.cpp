@@ -1,5 +1,5 @@
-#include "plugins/conformance/report.hpp"
 #include "core/base/progress.hpp"
+#include "plugins/conformance/report.hpp"
 
 #include <fmt/color.h>
 #include <fmt/ranges.h>
