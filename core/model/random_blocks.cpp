@@ -17,6 +17,11 @@ constexpr double k_sqrt3 = 1.7320508075688772; // a uniform number in [-1, 1) ti
 /// 0.875 ... 1.125, so that no two blocks have the same scale.
 double jitter(RandomWords& random) { return 0.875 + 0.25 * random.unit(); }
 
+/// What f16 matrices of released models hold: their checkpoint had them in bf16 or f8.
+std::uint16_t half_of_bf16(float value) {
+  return numeric::f32_to_f16(numeric::bf16_to_f32(numeric::f32_to_bf16(value)));
+}
+
 std::uint16_t half(double value) { return numeric::f32_to_f16(static_cast<float>(value)); }
 
 template <std::size_t N> void fill(RandomWords& random, std::uint8_t (&bytes)[N]) {
@@ -166,7 +171,7 @@ bool has_random_blocks(DType dtype) {
 void random_blocks(DType dtype, double std, RandomWords& random, std::span<std::byte> bytes) {
   switch (dtype) {
   case DType::f32: return plain<float>(std, random, bytes, [](float x) { return x; });
-  case DType::f16: return plain<std::uint16_t>(std, random, bytes, numeric::f32_to_f16);
+  case DType::f16: return plain<std::uint16_t>(std, random, bytes, half_of_bf16);
   case DType::bf16: return plain<std::uint16_t>(std, random, bytes, numeric::f32_to_bf16);
   case DType::q8_0: return q8_0(std, random, bytes);
   case DType::q2_k: return q2_k(std, random, bytes);

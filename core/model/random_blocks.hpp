@@ -39,7 +39,8 @@ private:
 bool has_random_blocks(DType dtype);
 
 /// Fills `bytes` (whole blocks of `dtype`) with random ones that decode to values of mean 0 and standard deviation
-/// `std` (within a few per cent). Scales vary by an eighth from block to block. Every scale is finite.
+/// `std` (within a few per cent). Scales vary by an eighth from block to block, every scale is finite, and f16 gets
+/// numbers of bf16.
 void random_blocks(DType dtype, double std, RandomWords& random, std::span<std::byte> bytes);
 
 } // namespace seacliff

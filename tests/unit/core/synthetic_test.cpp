@@ -6,6 +6,8 @@
 #include "ops/dtype/codec.hpp"
 #include "tests/unit/core/temporary.hpp"
 
+#include <seacliff/sdk/numeric.hpp>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -104,6 +106,16 @@ TEST_P(RandomBlocks, HaveTheSpreadAskedFor) {
     }
     EXPECT_NEAR(std::sqrt(squares / n) / wanted, 1.0, 0.06);
     EXPECT_NEAR(sum / n / wanted, 0.0, 0.06);
+  }
+}
+
+TEST(Synthetic, F16HasNumbersOfBf16) {
+  std::uint16_t halves[4096];
+  RandomWords random(7, 1, 0);
+  random_blocks(DType::f16, 0.02, random, std::as_writable_bytes(std::span(halves)));
+  for (const std::uint16_t bits : halves) {
+    const float x = numeric::f16_to_f32(bits);
+    EXPECT_EQ(numeric::bf16_to_f32(numeric::f32_to_bf16(x)), x);
   }
 }
 
