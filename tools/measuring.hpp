@@ -33,13 +33,15 @@ struct MemorySpeed {
 };
 
 /// The memory's speed beside what is timed. A host's memory has other users and another speed each second, so it is
-/// measured anew; a device's own, once. Holds a buffer that leaves the weights in memory.
+/// measured anew; a device's own, once. Holds a buffer of up to 2 GiB, an eighth of what is free at most, so that the
+/// weights stay in memory. The model must outlive it.
 class Yardstick {
 public:
+  /// Throws Error(resource_exhausted) without memory for the buffer.
   explicit Yardstick(graph::Model& model);
   ~Yardstick();
 
-  /// Measured within the last second. Between steps only: the workers do it.
+  /// 1e9 bytes per second, measured within the last second; 0: not known. Between steps only: the workers do it.
   double gbps();
   /// The first of these.
   const MemorySpeed& at_first() const { return first_; }
