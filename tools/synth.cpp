@@ -116,7 +116,7 @@ SyntheticOptions options_of(const SynthRequest& request) {
   options.hp = shape_of(request);
   if (request.alias) options.alias = {request.alias_dense, request.alias_experts};
   options.threads = request.threads;
-  const convert::Recipe recipe = convert::recipe_of(request.recipe);
+  const convert::Recipe recipe = convert::published(convert::recipe_of(request.recipe));
   options.dtype_of = [recipe](const TensorSpec& spec) {
     return convert::fitting_type(recipe[convert::classify(spec)], spec.dims.back());
   };
@@ -195,7 +195,10 @@ void add_synth(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("synth", "write a model of random weights in the shape of a released one");
   command->add_option("--shape", request->shape, shape_names() + ", or custom: nano with your hyper-parameters")
       ->required();
-  command->add_option("--recipe", request->recipe, "types of all tensors: " + convert::recipe_names())->required();
+  command
+      ->add_option("--recipe", request->recipe,
+                   "types of all tensors, as in published files: " + convert::recipe_names())
+      ->required();
   command->add_option("--out", request->out, "GGUF file to write; an older one is replaced at the end")->required();
   command->add_option("--seed", request->options.seed, "same seed, same bytes")->capture_default_str();
   command->add_flag("--alias", request->alias, "let layers share tensor bytes: a small file for a large model");

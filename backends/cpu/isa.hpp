@@ -165,6 +165,7 @@ struct MixArgs {
   const float* a; // [from, to]
   const float* y; // [n] or nullptr
   const float* post;
+  std::int64_t next = 0; // elements from y to what is read next, streams lie from * next further; 0: not known
 };
 
 struct Isa {

@@ -83,6 +83,12 @@ Recipe recipe_of(std::string_view name) {
   return recipe;
 }
 
+Recipe published(Recipe recipe) {
+  using enum TensorClass;
+  recipe[ape] = recipe[hyper] = recipe[dense] == DType::f32 ? DType::f32 : DType::f16;
+  return recipe;
+}
+
 std::uint32_t file_type_of(const Recipe& recipe) {
   const NamedRecipe* found = find_recipe(recipe.name);
   constexpr std::uint32_t unknown = 1024; // "guessed" in the reader's list

@@ -54,6 +54,10 @@ std::string recipe_names();
 /// Throws Error(invalid_argument) for another name.
 Recipe recipe_of(std::string_view name);
 
+/// The same with the types that published files of a recipe have where `quantize` is more careful: hyper-connection
+/// matrices and position tables in F16, unless everything is F32.
+Recipe published(Recipe recipe);
+
 /// The number that GGUF files carry as general.file_type for it: informative only.
 std::uint32_t file_type_of(const Recipe& recipe);
 

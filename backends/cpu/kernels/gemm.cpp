@@ -133,6 +133,21 @@ void gemm_tiles(const GemmArgs& a) {
   }
 }
 
+/// What the rows' next piece of k is unpacked from, brought near part by part: the hardware sees no stream where rows
+/// are long and pieces short.
+struct NextPiece {
+  const std::byte* first;
+  std::uint64_t stride, lines; // lines of each row
+  std::int64_t rows;
+
+  /// The share of some tokens of all.
+  void fetch(TokenRange some, std::int64_t all) const {
+    for (std::int64_t r = some.token * rows / all; r < (some.token + some.tokens) * rows / all; ++r)
+      for (std::uint64_t i = 0; i < lines; ++i)
+        __builtin_prefetch(first + static_cast<std::uint64_t>(r) * stride + 64 * i, 0, 2);
+  }
+};
+
 /// A piece of k of all rows meets a few tokens at a time, whose squares are added while they are there.
 template <void (*DECODE)(const std::byte*, float*, std::int64_t), std::uint64_t BLOCK, std::uint64_t BLOCK_BYTES>
 void gemm_squares(const GemmArgs& a) {
@@ -143,8 +158,13 @@ void gemm_squares(const GemmArgs& a) {
     for (std::int64_t row = 0; row < a.rows; row += k_gate_rows) {
       const std::int64_t rows = lesser(k_gate_rows, a.rows - row);
       for (std::int64_t r = 0; r < rows; ++r) DECODE(w_at(a, row + r) + at, tile + r * k_gate_k, n);
+      constexpr std::uint64_t piece = k_gate_k / BLOCK * BLOCK_BYTES;
+      const std::int64_t left = lesser(k_gate_k, a.k - begin - n);
+      const NextPiece next{w_at(a, row) + at + piece, a.w_stride,
+                           (static_cast<std::uint64_t>(left) / BLOCK * BLOCK_BYTES + 63) / 64, rows};
       for (std::int64_t t = 0; t < a.tokens; t += k_tile_tokens) {
         const TokenRange some{t, lesser<std::int64_t>(k_tile_tokens, a.tokens - t)};
+        next.fetch(some, a.tokens);
         for (std::int64_t i = t; i < t + some.tokens && row == 0; ++i) {
           float* y = y_at(a, i) + a.rows;
           *y = (begin == 0 ? 0.0f : *y) + sum_squares(x_at(a, i) + begin, n);

@@ -91,7 +91,12 @@ namespace {
 template <int N> void mix_streams(const MixArgs& args) {
   each(args.n, [&](std::int64_t i, auto part) {
     F in[N];
-    for (int r = 0; r < N; ++r) in[r] = load(args.s + r * args.stride + i, part);
+    for (int r = 0; r < N; ++r) {
+      const float* s = args.s + r * args.stride + i;
+      in[r] = load(s, part);
+      if (args.next != 0) __builtin_prefetch(s + N * args.next, 0, 2);
+    }
+    if (args.next != 0) __builtin_prefetch(args.y + i + args.next, 0, 2);
     const F y = args.y != nullptr ? load(args.y + i, part) : zero();
     for (int c = 0; c < N; ++c) {
       F acc = zero();

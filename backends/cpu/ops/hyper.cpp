@@ -92,10 +92,11 @@ private:
 /// Streams [n, E] of a token into `to` streams, with or without another vector on top.
 struct Streams {
   std::int64_t n, to, width;
-  void mix(const Isa& isa, const float* s, const float* a, const float* y, const float* post, float* out,
-           Range cols) const {
+  /// `next`: elements to the y of the token that is mixed next, see MixArgs.
+  void mix(const Isa& isa, const float* s, const float* a, const float* y, const float* post, float* out, Range cols,
+           std::int64_t next = 0) const {
     isa.mix({s + cols.begin, out + cols.begin, width, cols.end - cols.begin, n, to, a,
-             y != nullptr ? y + cols.begin : nullptr, post});
+             y != nullptr ? y + cols.begin : nullptr, post, next});
   }
 };
 
@@ -133,7 +134,8 @@ public:
   bool in_place() const override { return few_; }
   std::int64_t part() const override { return token_; }
   void run_part(const KernelCall& call, Range range) const noexcept override {
-    for (std::int64_t t = range.begin / token_; t < range.end / token_; ++t) mix(call, t, {0, call.input(0).dim(2)});
+    const std::int64_t width = call.input(0).dim(2);
+    for (std::int64_t t = range.begin / token_; t < range.end / token_; ++t) mix(call, t, {0, width}, width);
   }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
     const Tensor& s = call.input(0);
@@ -141,11 +143,11 @@ public:
   }
 
 private:
-  void mix(const KernelCall& call, std::int64_t t, Range cols) const {
+  void mix(const KernelCall& call, std::int64_t t, Range cols, std::int64_t next = 0) const {
     const Tensor &s = call.input(0), &y = call.input(1), &post = call.input(2), &comb = call.input(3);
     const Streams streams{s.dim(1), s.dim(1), s.dim(2)};
     streams.mix(isa_, s.f32() + t * token_, comb.f32() + t * streams.n * streams.n, y.f32_row(t),
-                post.f32() + t * streams.n, call.output(0).f32() + t * token_, cols);
+                post.f32() + t * streams.n, call.output(0).f32() + t * token_, cols, next);
   }
   bool few_;
   std::int64_t token_; // elements

@@ -67,6 +67,17 @@ TEST(Recipe, GivesTheTypesOfThePublishedFiles) {
   EXPECT_THAT(error_of([] { recipe_of("q5"); }), testing::AllOf(HasSubstr("\"q5\""), HasSubstr("mxfp4")));
 }
 
+TEST(Recipe, OfPublishedFilesRoundsHyperConnections) {
+  for (const char* name : {"q2", "q4", "mxfp4", "q8", "f16", "f32"}) {
+    const Recipe careful = recipe_of(name), theirs = published(careful);
+    const DType small = careful[TensorClass::dense]; // F16, but F32 in f32
+    EXPECT_EQ(theirs[TensorClass::hyper], small) << name;
+    EXPECT_EQ(theirs[TensorClass::ape], small) << name;
+    for (const auto cls : {TensorClass::gate_experts, TensorClass::attention_proj, TensorClass::vector})
+      EXPECT_EQ(theirs[cls], careful[cls]) << name;
+  }
+}
+
 TEST(Recipe, FallsBackWhereBlocksDoNotFit) {
   EXPECT_EQ(fitting_type(DType::q4_k, 512), DType::q4_k);
   EXPECT_EQ(fitting_type(DType::q4_k, 128), DType::q8_0);
