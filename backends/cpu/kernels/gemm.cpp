@@ -6,6 +6,7 @@
 #include "kernels/dot_tile.hpp"
 #include "kernels/families.hpp"
 #include "kernels/formats.hpp"
+#include "kernels/quantised_rows.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
@@ -210,18 +211,8 @@ template <class Fmt> void decode_blocks(const std::byte* p, float* out, std::int
 
 // ---- block formats, int8 activations -------------------------------------------------------------------------------
 
-/// One quantised activation row.
-struct ActRow {
-  const std::byte* codes;
-  const float *scales, *sums;
-};
-template <class Fmt> SCF_INLINE ActRow act_at(const GemmArgs& a, std::int64_t t) {
-  constexpr bool wide = Fmt::act == Act::q8_k;
-  const auto* p = reinterpret_cast<const std::byte*>(x_at(a, t));
-  const std::uint64_t n = static_cast<std::uint64_t>(a.k);
-  const std::uint64_t scales = up_to_line(n), sums16 = scales + up_to_line(n / (wide ? 256 : 32) * 4);
-  const std::uint64_t sums = Fmt::Out::sub == 16 ? sums16 : sums16 + up_to_line(n / 16 * 4);
-  return {p, reinterpret_cast<const float*>(p + scales), reinterpret_cast<const float*>(p + sums)};
+template <class Fmt> SCF_INLINE Row act_at(const GemmArgs& a, std::int64_t t) {
+  return row_at(a, t, Fmt::act == Act::q8_k ? 256 : 32);
 }
 
 template <class Out> SCF_INLINE F8 multiply_codes(const Out& w, int j, const std::byte* codes) {
@@ -231,7 +222,7 @@ template <class Out> SCF_INLINE F8 multiply_codes(const Out& w, int j, const std
 }
 
 /// acc += one block of weights times the same block of an activation row.
-template <class Out> SCF_INLINE F8 multiply_block(const Out& w, const ActRow& x, std::int64_t block, F8 acc) {
+template <class Out> SCF_INLINE F8 multiply_block(const Out& w, const Row& x, std::int64_t block, F8 acc) {
   const std::byte* codes = x.codes + block * 32 * Out::vectors;
   if constexpr (Out::vectors == 1) {
     return fma8(multiply_codes(w, 0, codes), set8(w.s[0] * x.scales[block]), acc);
@@ -242,15 +233,16 @@ template <class Out> SCF_INLINE F8 multiply_block(const Out& w, const ActRow& x,
       const F8 scale = Out::sub == 16 ? pair8(w.s[2 * j % Out::subs], w.s[(2 * j + 1) % Out::subs]) : set8(w.s[j]);
       part = fma8(multiply_codes(w, j, codes), scale, part);
     }
-    if constexpr (Out::has_min)
-      for (int i = 0; i < Out::min_vectors; ++i) part = part - w.m[i] * load8(x.sums + block * Out::subs + 8 * i);
+    if constexpr (Out::has_min) {
+      const float* sums = Out::sub == 16 ? x.sums16 : x.sums32;
+      for (int i = 0; i < Out::min_vectors; ++i) part = part - w.m[i] * load8(sums + block * Out::subs + 8 * i);
+    }
     return fma8(part, set8(x.scales[block]), acc);
   }
 }
 
 /// R rows, one token: unpacked into registers and used at once.
-template <class Fmt, int R>
-SCF_INLINE void vector_blocks(const GemmArgs& a, std::int64_t row, const ActRow& x, float* y) {
+template <class Fmt, int R> SCF_INLINE void vector_blocks(const GemmArgs& a, std::int64_t row, const Row& x, float* y) {
   using Out = typename Fmt::Out;
   const std::int64_t n = a.k / (32 * Out::vectors);
   const typename Fmt::Block* w[R];
@@ -272,7 +264,7 @@ template <class Fmt, int R, int T>
 SCF_INLINE void multiply_tokens(const GemmArgs& a, const typename Fmt::Out (*tile)[k_code_k / (32 * Fmt::Out::vectors)],
                                 std::int64_t row, std::int64_t t, std::int64_t begin, std::int64_t n) {
   F8 acc[R][T] = {};
-  ActRow x[T];
+  Row x[T];
   for (int j = 0; j < T; ++j) x[j] = act_at<Fmt>(a, t + j);
   for (std::int64_t i = 0; i < n; ++i)
     for (int r = 0; r < R; ++r)
@@ -301,12 +293,11 @@ template <class Fmt, int R> SCF_INLINE void code_rows(const GemmArgs& a, std::in
 }
 
 template <class Fmt> void gemm_act(const GemmArgs& a) {
-  if constexpr (OwnProduct<Fmt::dtype>::exists)
-    if (a.tokens <= k_few_tokens) return OwnProduct<Fmt::dtype>::few(a);
+  if (OwnProduct<Fmt::dtype>::takes(a)) return OwnProduct<Fmt::dtype>::few(a);
   std::int64_t row = 0;
   if (a.tokens == 1) {
     constexpr int side_by_side = Fmt::Out::vectors == 1 ? 4 : 2;
-    const ActRow x = act_at<Fmt>(a, 0);
+    const Row x = act_at<Fmt>(a, 0);
     float* y = y_at(a, 0);
     for (; row + side_by_side <= a.rows; row += side_by_side) vector_blocks<Fmt, side_by_side>(a, row, x, y);
     for (; row < a.rows; ++row) vector_blocks<Fmt, 1>(a, row, x, y);
@@ -316,7 +307,11 @@ template <class Fmt> void gemm_act(const GemmArgs& a) {
   for (; row < a.rows; ++row) code_rows<Fmt, 1>(a, row);
 }
 
-template <class Fmt> void gemm_many(const GemmArgs& a) { PanelProduct<void>::multiply(Fmt::dtype, a); }
+template <class Fmt> void gemm_many(const GemmArgs& a) {
+  if constexpr (PanelProduct<void>::exists) return PanelProduct<void>::multiply(Fmt::dtype, a);
+  if constexpr (OwnProduct<Fmt::dtype>::has_many) return OwnProduct<Fmt::dtype>::many(a);
+  gemm_act<Fmt>(a);
+}
 template <class Fmt> void pack(const PackArgs& a) { PanelProduct<void>::pack(Fmt::dtype, a); }
 
 template <class Plain> constexpr auto plain_pack() {
@@ -341,14 +336,15 @@ template <class Blocks> constexpr std::int64_t few_of_many() {
   return k_few_tokens;
 }
 template <class Blocks> constexpr Format block_format() {
+  constexpr bool wide = PanelProduct<void>::exists || OwnProduct<Blocks::dtype>::has_many;
   return {Blocks::dtype,
           decode_blocks<Blocks>,
           gemm_tiles<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>,
           gemm_squares<decode_blocks<Blocks>, 32 * Blocks::Out::vectors, sizeof(typename Blocks::Block)>,
           Blocks::act,
           gemm_act<Blocks>,
-          PanelProduct<void>::exists ? Act::q8_k : Blocks::act,
-          PanelProduct<void>::exists ? gemm_many<Blocks> : gemm_act<Blocks>,
+          wide ? Act::q8_k : Blocks::act,
+          gemm_many<Blocks>,
           PanelProduct<void>::exists ? pack<Blocks> : nullptr,
           few_of_many<Blocks>()};
 }

@@ -67,18 +67,6 @@ SCF_INLINE void score_4_rows(const float* q, std::int64_t dim, const float* cons
   for (int t = 0; t < T; ++t) store_sums(score + t * score_stride, acc[0][t], acc[1][t], acc[2][t], acc[3][t]);
 }
 
-/// tile(integral constant, first) so that [0, n) is covered by pieces of MOST, the rest by smaller ones.
-template <int N> struct Size { static constexpr int value = N; };
-template <int MOST, class Tile> SCF_INLINE void cover_by(std::int64_t n, Tile tile) {
-  std::int64_t i = 0;
-  for (; i + MOST <= n; i += MOST) tile(Size<MOST>{}, i);
-  if constexpr (MOST > 4)
-    for (; i + 4 <= n; i += 4) tile(Size<4>{}, i);
-  if constexpr (MOST > 2)
-    for (; i + 2 <= n; i += 2) tile(Size<2>{}, i);
-  for (; i < n; ++i) tile(Size<1>{}, i);
-}
-
 /// Scores of all heads with n rows, `row_stride` elements apart. score_stride >= n rounded up to 4, and so far it is
 /// written.
 SCF_INLINE void score_rows(const float* q, std::int64_t heads, std::int64_t dim, const float* rows,

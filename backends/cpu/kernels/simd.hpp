@@ -41,6 +41,18 @@ template <class Body> SCF_INLINE void each(std::int64_t n, Body body) {
   if (i < n) body(i, Part{static_cast<int>(n - i)});
 }
 
+/// tile(Size, first) so that [0, n) is covered by pieces of MOST, the rest by smaller ones.
+template <int N> struct Size { static constexpr int value = N; };
+template <int MOST, class Tile> SCF_INLINE void cover_by(std::int64_t n, Tile tile) {
+  std::int64_t i = 0;
+  for (; i + MOST <= n; i += MOST) tile(Size<MOST>{}, i);
+  if constexpr (MOST > 4)
+    for (; i + 4 <= n; i += 4) tile(Size<4>{}, i);
+  if constexpr (MOST > 2)
+    for (; i + 2 <= n; i += 2) tile(Size<2>{}, i);
+  for (; i < n; ++i) tile(Size<1>{}, i);
+}
+
 /// e^x to 2 units in the last place; below -87.3 the smallest normal number, above 88.3 about 2e38. NaN stays.
 SCF_INLINE F exp(F x) {
   x = min(set1(88.3f), max(set1(-87.3f), x));

@@ -1,6 +1,7 @@
 // AVX2 + FMA + F16C.
 #pragma once
 
+#include "kernels/avx2/products.hpp"
 #include "kernels/simd/dot_maddubs.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {

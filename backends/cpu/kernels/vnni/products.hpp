@@ -10,16 +10,16 @@ void few_q8_0(const GemmArgs& args);
 void few_q2_k(const GemmArgs& args);
 void few_q4_k(const GemmArgs& args);
 
-template <> struct OwnProduct<DType::q8_0> {
-  static constexpr bool exists = true;
+template <> struct OwnProduct<DType::q8_0> : NoProduct {
+  static bool takes(const GemmArgs& a) { return a.tokens <= k_few_tokens; }
   static void few(const GemmArgs& a) { few_q8_0(a); }
 };
-template <> struct OwnProduct<DType::q2_k> {
-  static constexpr bool exists = true;
+template <> struct OwnProduct<DType::q2_k> : NoProduct {
+  static bool takes(const GemmArgs& a) { return a.tokens <= k_few_tokens; }
   static void few(const GemmArgs& a) { few_q2_k(a); }
 };
-template <> struct OwnProduct<DType::q4_k> {
-  static constexpr bool exists = true;
+template <> struct OwnProduct<DType::q4_k> : NoProduct {
+  static bool takes(const GemmArgs& a) { return a.tokens <= k_few_tokens; }
   static void few(const GemmArgs& a) { few_q4_k(a); }
 };
 

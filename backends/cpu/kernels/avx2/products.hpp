@@ -1,0 +1,43 @@
+// The products that sets with AVX2 but without VNNI have of their own: the formats of a Flash model.
+#pragma once
+
+#include "kernels/own_product.hpp"
+
+namespace seacliff::cpu::SCF_ISA_NAMESPACE {
+
+void few_q8_0(const GemmArgs& args);
+void few_q2_k(const GemmArgs& args);
+void few_q4_k(const GemmArgs& args);
+void few_iq2_xxs(const GemmArgs& args);
+void many_q8_0(const GemmArgs& args);
+void many_q2_k(const GemmArgs& args);
+void many_q4_k(const GemmArgs& args);
+void many_iq2_xxs(const GemmArgs& args);
+
+template <> struct OwnProduct<DType::q8_0> {
+  static constexpr bool has_many = true;
+  /// One token's weights are read as fast as memory gives them by what there is for all sets.
+  static bool takes(const GemmArgs& a) { return a.tokens > 1 && a.k % 256 == 0; }
+  static void few(const GemmArgs& a) { few_q8_0(a); }
+  static void many(const GemmArgs& a) { many_q8_0(a); }
+};
+template <> struct OwnProduct<DType::q2_k> {
+  static constexpr bool has_many = true;
+  static bool takes(const GemmArgs&) { return true; }
+  static void few(const GemmArgs& a) { few_q2_k(a); }
+  static void many(const GemmArgs& a) { many_q2_k(a); }
+};
+template <> struct OwnProduct<DType::q4_k> {
+  static constexpr bool has_many = true;
+  static bool takes(const GemmArgs&) { return true; }
+  static void few(const GemmArgs& a) { few_q4_k(a); }
+  static void many(const GemmArgs& a) { many_q4_k(a); }
+};
+template <> struct OwnProduct<DType::iq2_xxs> {
+  static constexpr bool has_many = true;
+  static bool takes(const GemmArgs&) { return true; }
+  static void few(const GemmArgs& a) { few_iq2_xxs(a); }
+  static void many(const GemmArgs& a) { many_iq2_xxs(a); }
+};
+
+} // namespace seacliff::cpu::SCF_ISA_NAMESPACE
