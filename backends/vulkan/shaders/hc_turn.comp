@@ -40,11 +40,13 @@ void main() {
   const uint64_t x = floats(more_at(10), uint64_t(t) * width), numbers = more_at(11), counter = more_at(12);
 
   // What does not wait for the streams.
+  const bool half_words = FORMAT == k_f16 || FORMAT == k_bf16, plain = FORMAT == k_f32 || half_words;
   vec4 weights[EACH];
-  if (FORMAT == k_f32 && mine < k)
+  if (plain && mine < k)
     [[unroll]] for (uint r = 0; r < EACH; ++r) {
       const uint j = min(gl_SubgroupID + r * gl_NumSubgroups, k_rows - 1u);
-      weights[r] = InVec4(floats(fn, uint64_t(j) * k + mine)).v;
+      const uint64_t row = fn + uint64_t(j) * stride;
+      weights[r] = half_words ? four_halves(FORMAT, InWords2(row + uint64_t(mine) * 2UL).v) : InVec4(floats(row, mine)).v;
     }
   const float base = InFloats(more_at(8)).v[min(THREAD, STREAMS - 1u)], scale = InFloats(more_at(9)).v[0];
   for (uint i = THREAD; i < each; i += THREADS) {
@@ -64,7 +66,7 @@ void main() {
     float sum = 0.0;
     if (j == k_rows) {
       sum = dot(columns[lane], columns[lane]);
-    } else if (FORMAT == k_f32) {
+    } else if (plain) {
       if (mine < k) sum = dot(columns[lane], weights[r]);
     } else if (4u * lane < gl_SubgroupSize && begin + 16u * lane < k) {
       const Chunk ws = weight_chunk(FORMAT, true, fn + uint64_t(j) * stride, begin / 16u + lane, k, more_at(13));

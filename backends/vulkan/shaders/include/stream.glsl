@@ -238,8 +238,7 @@ Piece piece_of(Unit u, uint j, uint p) {
 vec4 plain_piece(Unit u, uint p) {
   if (FORMAT == k_f32) return uintBitsToFloat(u.codes);
   const uvec2 pair = p == 0 ? u.codes.xy : u.codes.zw;
-  if (FORMAT == k_f16) return vec4(unpackHalf2x16(pair.x), unpackHalf2x16(pair.y));
-  return uintBitsToFloat(uvec4(pair.x << 16, pair.x & 0xffff0000u, pair.y << 16, pair.y & 0xffff0000u));
+  return four_halves(FORMAT, pair);
 }
 
 void add_bytes(uint d, uint j, uint set) {

@@ -58,6 +58,12 @@ uvec4 four_words(uint64_t at) {
   return uvec4(shifted(a, b, bits), shifted(b, c, bits), shifted(c, d, bits), shifted(d, e, bits));
 }
 
+/// Four elements of f16 or bf16.
+vec4 four_halves(uint format, uvec2 words) {
+  if (format == k_f16) return vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y));
+  return uintBitsToFloat(uvec4(words.x << 16, words.x & 0xffff0000u, words.y << 16, words.y & 0xffff0000u));
+}
+
 /// Elements of an unblocked format; those from `left` on are zero.
 Chunk plain_chunk(uint format, uint64_t row, uint chunk, uint left) {
   Chunk c;
