@@ -120,5 +120,32 @@ SCF_INLINE void add_block(const typename Form::Codes& codes, const Row (&x)[T], 
   }
 }
 
+/// 256 weights of which the sign is put on the activations, in parts with a scale, as two words, each.
+struct SignedCodes {
+  Y magnitude[k_parts], sign[k_parts]; // sign: of any size, but zero only where the magnitude is
+  alignas(32) std::int32_t scale[k_parts];
+  float unit;
+};
+/// What has SignedCodes: `add` for it.
+template <class Form> struct SignedForm {
+  using Codes = SignedCodes;
+  static constexpr int act_block = 256;
+  static constexpr bool has_min = false;
+  template <int T> SCF_INLINE void sums(const Codes& w, const std::byte* const (&x)[T], Y (&sum)[T]) {
+#pragma GCC unroll 8
+    for (int j = 0; j < k_parts; ++j) {
+      const Y magnitude = w.magnitude[j], sign = w.sign[j], scale = everywhere(w.scale[j]);
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const Y pairs = products(magnitude, _mm256_sign_epi8(load_y(x[t] + 32 * j), sign));
+        sum[t] = _mm256_add_epi32(sum[t], _mm256_madd_epi16(pairs, scale));
+      }
+    }
+  }
+  template <int T> SCF_INLINE void add(const Codes& w, const Row (&x)[T], std::int64_t i, F8 (&acc)[T]) {
+    add_block<Form, T>(w, x, i, acc);
+  }
+};
+
 } // namespace
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE

@@ -7,16 +7,13 @@
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
-struct Signed256 {
-  Y code[k_parts], magnitude[k_parts];
-};
-/// `n` blocks, zeros in place of those that lack. Returns their scales.
-SCF_INLINE F8 unpack_signed(const blocks::Q8_0* b, std::int64_t n, Signed256& out) {
+/// Magnitudes and signs of `n` blocks, zeros in place of those that lack. Returns their scales.
+SCF_INLINE F8 unpack_signed(const blocks::Q8_0* b, std::int64_t n, Y (&magnitude)[k_parts], Y (&sign)[k_parts]) {
   std::uint16_t d[k_parts];
 #pragma GCC unroll 8
   for (int j = 0; j < k_parts; ++j) {
-    out.code[j] = j < n ? load_y(b[j].q) : _mm256_setzero_si256();
-    out.magnitude[j] = _mm256_abs_epi8(out.code[j]);
+    sign[j] = j < n ? load_y(b[j].q) : _mm256_setzero_si256();
+    magnitude[j] = _mm256_abs_epi8(sign[j]);
     d[j] = j < n ? b[j].d : std::uint16_t{0};
   }
   return (F8)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(d)));
@@ -25,10 +22,13 @@ SCF_INLINE F8 unpack_signed(const blocks::Q8_0* b, std::int64_t n, Signed256& ou
 struct FormQ8_0 {
   using Block = blocks::Q8_0;
   static constexpr int blocks = 8, act_block = 32;
-  struct Codes : Signed256 {
+  struct Codes {
+    Y magnitude[k_parts], sign[k_parts];
     F8 unit; // of each block
   };
-  SCF_INLINE void unpack(const Block* b, std::int64_t n, Codes& out) { out.unit = unpack_signed(b, n, out); }
+  SCF_INLINE void unpack(const Block* b, std::int64_t n, Codes& out) {
+    out.unit = unpack_signed(b, n, out.magnitude, out.sign);
+  }
   template <int T> SCF_INLINE void add(const Codes& w, const Row (&x)[T], std::int64_t i, F8 (&acc)[T]) {
     const std::byte* at[T];
     alignas(32) float unit[T][k_parts];
@@ -40,27 +40,22 @@ struct FormQ8_0 {
     const Y ones = _mm256_set1_epi16(1);
 #pragma GCC unroll 8
     for (int j = 0; j < k_parts; ++j) {
-      const Y code = w.code[j], magnitude = w.magnitude[j];
+      const Y magnitude = w.magnitude[j], sign = w.sign[j];
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
-        const Y pairs = products(magnitude, _mm256_sign_epi8(load_y(at[t] + 32 * j), code));
+        const Y pairs = products(magnitude, _mm256_sign_epi8(load_y(at[t] + 32 * j), sign));
         acc[t] = fma8(to_f8((I8)_mm256_madd_epi16(pairs, ones)), set8(unit[t][j]), acc[t]);
       }
     }
   }
 };
 
-struct ManyQ8_0 {
+struct ManyQ8_0 : SignedForm<ManyQ8_0> {
   using Block = blocks::Q8_0;
-  static constexpr int blocks = 8, act_block = 256;
-  static constexpr bool has_min = false;
+  static constexpr int blocks = 8;
   static constexpr float top = 2048; // 8 * 127 * 127 * 4 * 2048 < 2^31
-  struct Codes : Signed256 {
-    alignas(32) std::int32_t scale[k_parts];
-    float unit;
-  };
   SCF_INLINE void unpack(const Block* b, std::int64_t n, Codes& out) {
-    const __m256 d = (__m256)unpack_signed(b, n, out);
+    const __m256 d = (__m256)unpack_signed(b, n, out.magnitude, out.sign);
     const __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), d);
     __m256 largest = _mm256_max_ps(size, _mm256_permute2f128_ps(size, size, 1));
     largest = _mm256_max_ps(largest, _mm256_permute_ps(largest, 0x4e));
@@ -72,20 +67,6 @@ struct ManyQ8_0 {
     out.unit = _mm256_cvtss_f32(largest) / top;
     // A scale that is no number: neither is the row.
     if (_mm256_movemask_ps(_mm256_cmp_ps(d, d, _CMP_UNORD_Q)) != 0) out.unit = __builtin_nanf("");
-  }
-  template <int T> SCF_INLINE void sums(const Codes& w, const std::byte* const (&x)[T], Y (&sum)[T]) {
-#pragma GCC unroll 8
-    for (int j = 0; j < k_parts; ++j) {
-      const Y code = w.code[j], magnitude = w.magnitude[j], scale = everywhere(w.scale[j]);
-#pragma GCC unroll 8
-      for (int t = 0; t < T; ++t) {
-        const Y pairs = products(magnitude, _mm256_sign_epi8(load_y(x[t] + 32 * j), code));
-        sum[t] = _mm256_add_epi32(sum[t], _mm256_madd_epi16(pairs, scale));
-      }
-    }
-  }
-  template <int T> SCF_INLINE void add(const Codes& w, const Row (&x)[T], std::int64_t i, F8 (&acc)[T]) {
-    add_block<ManyQ8_0, T>(w, x, i, acc);
   }
 };
 
