@@ -11,6 +11,12 @@ if(SEACLIFF_CCACHE AND SEACLIFF_PRECOMPILE) # ccache takes no precompiled header
   endforeach()
 endif()
 
+# The presets compile several sources of a target at a time (CMAKE_UNITY_BUILD): from scratch that takes half as long. A
+# tree without it, for work on the code, proves that sources stand alone.
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>) # takes included sources for headers
+endif()
+
 function(precompile target)
   target_precompile_headers(${target} PRIVATE <algorithm> <array> <chrono> <cmath> <cstdint> <cstring> <filesystem>
     <fstream> <functional> <limits> <map> <memory> <optional> <set> <span> <string> <string_view> <utility> <variant>

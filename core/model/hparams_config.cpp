@@ -19,9 +19,9 @@ using Json = nlohmann::json;
 constexpr std::uintmax_t k_max_config_bytes = 16u << 20;
 constexpr std::string_view k_mend = "give the config.json of a DeepSeek-V4 checkpoint";
 
-class Reader {
+class ConfigReader {
 public:
-  explicit Reader(const std::filesystem::path& path) : path_(path), where_(path.string()) {}
+  explicit ConfigReader(const std::filesystem::path& path) : path_(path), where_(path.string()) {}
 
   HParams read();
 
@@ -48,7 +48,7 @@ private:
   std::vector<std::string> missing_;
 };
 
-void Reader::load() {
+void ConfigReader::load() {
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path_, error);
   if (error)
@@ -60,7 +60,7 @@ void Reader::load() {
   if (config_.is_discarded() || !config_.is_object()) fail("is not a JSON object");
 }
 
-const Json* Reader::find(std::string_view key) const {
+const Json* ConfigReader::find(std::string_view key) const {
   const Json* at = &config_;
   for (;;) {
     const std::size_t dot = key.find('.');
@@ -73,13 +73,13 @@ const Json* Reader::find(std::string_view key) const {
   }
 }
 
-const Json* Reader::required(std::string_view key) {
+const Json* ConfigReader::required(std::string_view key) {
   const Json* value = find(key);
   if (!value) missing_.emplace_back(key);
   return value;
 }
 
-std::int64_t Reader::integer(std::string_view key, const Json& value) const {
+std::int64_t ConfigReader::integer(std::string_view key, const Json& value) const {
   if (value.is_number_unsigned()) {
     const auto u = value.get<std::uint64_t>();
     if (u <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return static_cast<std::int64_t>(u);
@@ -92,13 +92,13 @@ std::int64_t Reader::integer(std::string_view key, const Json& value) const {
   fail("{} is {}, must be an integer", key, value.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60));
 }
 
-double Reader::number(std::string_view key, const Json& value) const {
+double ConfigReader::number(std::string_view key, const Json& value) const {
   if (!value.is_number())
     fail("{} is {}, must be a number", key, value.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60));
   return value.get<double>();
 }
 
-void Reader::must_be(std::string_view key, const Json& wanted) const {
+void ConfigReader::must_be(std::string_view key, const Json& wanted) const {
   const Json* value = find(key);
   if (value && *value != wanted)
     fail("{} is {}, must be {}", key, value->dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60),
@@ -106,7 +106,7 @@ void Reader::must_be(std::string_view key, const Json& wanted) const {
 }
 
 /// Keys that select another architecture variant when they differ.
-void Reader::variants() const {
+void ConfigReader::variants() const {
   must_be("model_type", "deepseek_v4");
   must_be("num_key_value_heads", 1);
   must_be("scoring_func", "sqrtsoftplus");
@@ -117,7 +117,7 @@ void Reader::variants() const {
   must_be("rope_scaling.rope_type", "yarn");
 }
 
-void Reader::numbers() {
+void ConfigReader::numbers() {
   for (const IntField& field : k_int_fields)
     if (const Json* value = field.indexer ? find(field.config) : required(field.config))
       hp_.*field.member = integer(field.config, *value);
@@ -130,7 +130,7 @@ void Reader::numbers() {
   }
 }
 
-void Reader::lists() {
+void ConfigReader::lists() {
   if (hp_.n_layers < 1 || hp_.n_layers > k_max_layers) {
     if (find("num_hidden_layers"))
       fail("num_hidden_layers is {}, must be between 1 and {}", hp_.n_layers, k_max_layers);
@@ -149,7 +149,7 @@ void Reader::lists() {
       if (field.indexer) required(field.config);
 }
 
-HParams Reader::read() {
+HParams ConfigReader::read() {
   load();
   variants();
   const std::filesystem::path folder = std::filesystem::absolute(path_).lexically_normal().parent_path();
@@ -163,6 +163,6 @@ HParams Reader::read() {
 
 } // namespace
 
-HParams hparams_from_config(const std::filesystem::path& config_json) { return Reader(config_json).read(); }
+HParams hparams_from_config(const std::filesystem::path& config_json) { return ConfigReader(config_json).read(); }
 
 } // namespace seacliff

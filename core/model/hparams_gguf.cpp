@@ -12,9 +12,9 @@ namespace {
 
 using namespace hparams;
 
-class Reader {
+class MetadataReader {
 public:
-  explicit Reader(const GgufFile& file) : file_(file) {}
+  explicit MetadataReader(const GgufFile& file) : file_(file) {}
 
   HParams read();
 
@@ -48,7 +48,7 @@ private:
   std::set<std::string_view> missing_;
 };
 
-void Reader::architecture() const {
+void MetadataReader::architecture() const {
   const std::string* found = file_.get_string("general.architecture");
   if (!found) fail(Code::invalid_argument, "give the GGUF of a DeepSeek-V4 model", "general.architecture is missing");
   if (*found != k_architecture)
@@ -61,7 +61,7 @@ void Reader::architecture() const {
            "holds only the next-token predictor (MTP), not a model");
 }
 
-void Reader::require_int(std::string_view name, std::int64_t wanted) const {
+void MetadataReader::require_int(std::string_view name, std::int64_t wanted) const {
   const std::optional<std::int64_t> value = file_.get_int(key(name));
   if (value && *value != wanted)
     fail(Code::unimplemented, "only DeepSeek-V4's own variant is supported", "{} is {}, must be {}", key(name), *value,
@@ -69,7 +69,7 @@ void Reader::require_int(std::string_view name, std::int64_t wanted) const {
 }
 
 /// Keys that select another architecture variant when they differ.
-void Reader::variants() const {
+void MetadataReader::variants() const {
   require_int("attention.head_count_kv", 1);
   require_int("expert_gating_func", k_gating_sqrt_softplus);
   require_int("leading_dense_block_count", 0);
@@ -81,7 +81,7 @@ void Reader::variants() const {
          key("expert_weights_norm"));
 }
 
-void Reader::numbers() {
+void MetadataReader::numbers() {
   for (const IntField& field : k_int_fields) {
     if (const auto value = file_.get_int(key(field.gguf)))
       hp_.*field.member = *value;
@@ -97,13 +97,13 @@ void Reader::numbers() {
 }
 
 /// block_count counts the predictor's block only where that block is in the file.
-void Reader::main_layers() {
+void MetadataReader::main_layers() {
   const std::int64_t extra = file_.get_int(key("nextn_predict_layers")).value_or(0);
   if (extra <= 0 || extra >= hp_.n_layers) return;
   if (present(hp_.n_layers - extra, "nextn.eh_proj.weight")) hp_.n_layers -= extra;
 }
 
-void Reader::from_shapes() {
+void MetadataReader::from_shapes() {
   if (const auto* tokens = file_.has("tokenizer.ggml.tokens") ? file_.get_strings("tokenizer.ggml.tokens") : nullptr)
     if (provide("vocab_size")) hp_.n_vocab = static_cast<std::int64_t>(tokens->size());
   if (const GgufTensor* embd = matrix("token_embd.weight"); embd && provide("vocab_size")) hp_.n_vocab = embd->dims[0];
@@ -123,7 +123,7 @@ void Reader::from_shapes() {
     if (provide("hyper_connection.count")) hp_.n_streams = base->dims[0];
 }
 
-void Reader::defaults() {
+void MetadataReader::defaults() {
   if (provide("attention.compress_rope_freq_base"))
     hp_.compress_rope_base = file_.get_float(key("rope.freq_base_swa")).value_or(160000);
   if (provide("hyper_connection.sinkhorn_iterations")) hp_.sinkhorn_iters = 20;
@@ -144,7 +144,7 @@ void Reader::defaults() {
   }
 }
 
-void Reader::ratios() {
+void MetadataReader::ratios() {
   const std::string name = key("attention.compress_ratios");
   const auto layers = static_cast<std::size_t>(hp_.n_layers);
   if (const auto* list = file_.get_ints(name)) {
@@ -161,7 +161,7 @@ void Reader::ratios() {
 }
 
 /// One limit per layer, or one for all.
-std::vector<double> Reader::clamps(std::string_view name, std::vector<double> absent) const {
+std::vector<double> MetadataReader::clamps(std::string_view name, std::vector<double> absent) const {
   std::optional<std::vector<double>> list = file_.get_floats(key(name));
   if (!list) return absent;
   const auto layers = static_cast<std::size_t>(hp_.n_layers);
@@ -173,7 +173,7 @@ std::vector<double> Reader::clamps(std::string_view name, std::vector<double> ab
   return std::move(*list);
 }
 
-HParams Reader::read() {
+HParams MetadataReader::read() {
   architecture();
   if (const std::string* name = file_.get_string("general.name")) hp_.name = *name;
   numbers();
@@ -203,6 +203,6 @@ HParams Reader::read() {
 
 } // namespace
 
-HParams hparams_from_gguf(const GgufFile& file) { return Reader(file).read(); }
+HParams hparams_from_gguf(const GgufFile& file) { return MetadataReader(file).read(); }
 
 } // namespace seacliff

@@ -1,5 +1,7 @@
 #include "core/model/inventory.hpp"
 
+#include "core/base/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -14,8 +16,6 @@ constexpr std::array<std::string_view, 10> k_classes{
     "output head",    "embedding",     "hyper-connections", "router, norms", "unused",
 };
 enum ClassIndex : std::size_t { routed, shared, attention, compressor, indexer, output, table, streams, small, unused };
-
-bool contains(std::string_view name, std::string_view part) { return name.find(part) != std::string_view::npos; }
 
 /// By canonical name.
 ClassIndex class_of(std::string_view name) {

@@ -51,9 +51,9 @@ constexpr std::uint64_t k_max_header = 100'000'000; // the limit of the format's
 constexpr std::size_t k_max_rank = 8;
 
 /// Checks one file; every complaint starts with its name.
-class Reader {
+class HeaderReader {
 public:
-  Reader(std::span<const std::byte> bytes, const std::string& file) : bytes_(bytes), file_(file) {}
+  HeaderReader(std::span<const std::byte> bytes, const std::string& file) : bytes_(bytes), file_(file) {}
 
   std::vector<SafeTensor> read() {
     const std::string_view header = find_header();
@@ -181,7 +181,7 @@ struct SafetensorsFile::Impl {
   std::vector<std::size_t> by_name; // indices into `tensors`
 
   void read(std::span<const std::byte> bytes) {
-    tensors = Reader(bytes, name).read();
+    tensors = HeaderReader(bytes, name).read();
     by_name.resize(tensors.size());
     for (std::size_t i = 0; i < by_name.size(); ++i) by_name[i] = i;
     std::sort(by_name.begin(), by_name.end(),

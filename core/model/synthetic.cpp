@@ -1,6 +1,7 @@
 // Tensors are cut into chunks, each a stream of random words of its own. Threads make chunks in any order into a ring
 // of buffers; the caller's thread writes them in the order of the file.
 #include "core/model/synthetic.hpp"
+#include "core/base/text.hpp"
 #include "core/model/random_blocks.hpp"
 
 #include <algorithm>
@@ -20,8 +21,6 @@ namespace {
 
 constexpr std::int64_t k_chunk_elems = 1 << 20; // a multiple of every block size
 constexpr std::uint64_t k_outlier_every = 256;  // one channel in this many
-
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 /// A name as a stream number (FNV-1a).
 std::uint64_t stream_of(std::string_view name) {

@@ -9,7 +9,6 @@ namespace seacliff {
 
 namespace {
 
-constexpr std::string_view blanks = " \t\r\n\v\f";
 constexpr std::array styles = {TagStyle::full, TagStyle::short_bar, TagStyle::plain};
 
 /// What follows `shown` in `whole`; empty when `whole` goes another way.
@@ -92,7 +91,7 @@ bool AnswerStream::read_content(Delta& out) {
   }
   const bool found = start != std::string_view::npos;
   const std::size_t begin = next_ + start;
-  const std::size_t last = rest.substr(0, found ? start : rest.size() - hold).find_last_not_of(blanks);
+  const std::size_t last = rest.substr(0, found ? start : rest.size() - hold).find_last_not_of(k_blanks);
   show(content_, out.content, next_ + (last == std::string_view::npos ? 0 : last + 1));
   if (!found) return false;
   after_tag_ = text_.find('>', begin) + 1;
@@ -103,7 +102,7 @@ bool AnswerStream::read_content(Delta& out) {
 /// After the block's first tag: anything but a call or the end shows that it was only a word.
 bool AnswerStream::read_opening(Delta& out) {
   const std::string_view text = text_;
-  const std::size_t at = std::min(text.find_first_not_of(blanks, after_tag_), text.size());
+  const std::size_t at = std::min(text.find_first_not_of(k_blanks, after_tag_), text.size());
   const std::string_view rest = text.substr(at);
   const std::string call = dsml_tag(style_, false, "invoke"), end = dsml_tag(style_, true, "tool_calls") + '>';
   if (rest.starts_with(call) || rest.starts_with(end)) {

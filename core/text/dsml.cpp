@@ -9,7 +9,6 @@ namespace seacliff {
 
 namespace {
 
-constexpr std::string_view blanks = " \t\r\n\v\f";
 constexpr std::string_view end_parameter = "</｜DSML｜parameter>";
 constexpr std::array<std::pair<std::string_view, char>, 5> entities = {
     {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}}};
@@ -63,7 +62,7 @@ std::string render_tool_calls(const std::vector<ToolCall>& calls) {
   std::string out = "\n\n<｜DSML｜tool_calls>\n";
   for (const ToolCall& call : calls) {
     out += "<｜DSML｜invoke name=\"" + escaped_attribute(call.name) + "\">\n";
-    const bool blank = call.arguments.find_first_not_of(blanks) == std::string::npos;
+    const bool blank = call.arguments.find_first_not_of(k_blanks) == std::string::npos;
     const std::string_view arguments = blank ? std::string_view("{}") : call.arguments;
     if (const auto members = json_members(arguments)) {
       for (const auto& [key, value] : *members) {
@@ -127,7 +126,7 @@ private:
     rest_.remove_prefix(token.size());
     return true;
   }
-  void skip_blanks() { rest_.remove_prefix(std::min(rest_.find_first_not_of(blanks), rest_.size())); }
+  void skip_blanks() { rest_.remove_prefix(std::min(rest_.find_first_not_of(k_blanks), rest_.size())); }
 
   /// name="value" pairs up to and including ">".
   bool attributes(Attributes& out) {
@@ -187,7 +186,7 @@ private:
   }
 
   bool starts_nested() const {
-    const std::size_t at = rest_.find_first_not_of(blanks);
+    const std::size_t at = rest_.find_first_not_of(k_blanks);
     return at != std::string_view::npos && rest_.substr(at).starts_with(open_parameter_);
   }
 

@@ -8,6 +8,9 @@
 
 namespace seacliff {
 
+/// What stands between tags.
+inline constexpr std::string_view k_blanks = " \t\r\n\v\f";
+
 /// One call of a tool.
 struct ToolCall {
   std::string id; // given by whoever serves the call; the model never sees it

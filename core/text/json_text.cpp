@@ -6,12 +6,12 @@ namespace seacliff {
 
 namespace {
 
-constexpr std::string_view blanks = " \t\r\n";
+constexpr std::string_view k_json_blanks = " \t\r\n";
 
 std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(blanks);
+  const std::size_t begin = text.find_first_not_of(k_json_blanks);
   return begin == std::string_view::npos ? std::string_view{}
-                                         : text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
+                                         : text.substr(begin, text.find_last_not_of(k_json_blanks) - begin + 1);
 }
 
 /// Index after the string literal that begins at `at`, in valid JSON.
@@ -55,13 +55,13 @@ std::optional<std::vector<std::pair<std::string, std::string_view>>> json_member
   text = trimmed(text);
   if (!text.starts_with('{') || !is_json(text)) return std::nullopt;
   std::vector<std::pair<std::string, std::string_view>> out;
-  std::size_t at = text.find_first_not_of(blanks, 1);
+  std::size_t at = text.find_first_not_of(k_json_blanks, 1);
   while (text[at] != '}') {
     const std::size_t key_end = after_string(text, at);
     std::string key = json_string(text.substr(at, key_end - at)).value_or("");
     const std::size_t value = text.find(':', key_end) + 1, end = end_of_value(text, value);
     out.emplace_back(std::move(key), trimmed(text.substr(value, end - value)));
-    at = text[end] == ',' ? text.find_first_not_of(blanks, end + 1) : end;
+    at = text[end] == ',' ? text.find_first_not_of(k_json_blanks, end + 1) : end;
   }
   return out;
 }
@@ -77,7 +77,7 @@ std::string json_spaced(std::string_view text) {
       at = end;
       continue;
     }
-    if (blanks.find(c) == std::string_view::npos) out.push_back(c);
+    if (k_json_blanks.find(c) == std::string_view::npos) out.push_back(c);
     if (c == ',' || c == ':') out.push_back(' ');
     ++at;
   }

@@ -6,7 +6,6 @@
 namespace seacliff::ops {
 namespace {
 
-constexpr std::int64_t k_slots = 3;
 constexpr std::int64_t k_heads = 3, k_width = 48; // of the dense ops
 
 struct Layer {

@@ -5,8 +5,6 @@
 namespace seacliff::ops {
 namespace {
 
-constexpr std::int64_t k_slots = 3;
-
 /// Batches that begin, cross and end windows of `ratio` tokens, from one token to several runs.
 std::vector<Runs> window_batches(std::int64_t ratio) {
   if (ratio == 4)

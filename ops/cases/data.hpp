@@ -3,10 +3,17 @@
 
 #include "ops/cases/cases.hpp"
 
+#include <cmath>
 #include <optional>
 #include <string>
 
 namespace seacliff::ops {
+
+inline constexpr std::int64_t k_token_counts[] = {1, 2, 5, 33}; // of cases without a batch
+inline constexpr std::int64_t k_slots = 3;                      // of STATE
+
+/// The deviation of weights that keeps that of the activations.
+inline double fan_in(std::int64_t k) { return 1.0 / std::sqrt(static_cast<double>(k)); }
 
 /// Deterministic numbers (SplitMix64).
 class Random {

@@ -6,8 +6,6 @@
 namespace seacliff::ops {
 namespace {
 
-constexpr std::int64_t k_tokens[] = {1, 2, 5, 33};
-
 Attrs sinkhorn() { return {{"iters", std::int64_t{20}}, {"eps", 1e-6}}; }
 
 Case one(std::string_view op, std::int64_t tokens, std::int64_t n_streams, std::int64_t width, DType format) {
@@ -55,7 +53,7 @@ bool is_hyper(std::string_view op) {
 std::vector<Case> hyper_cases(std::string_view op) {
   if (!is_hyper(op)) return {};
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens) {
+  for (const std::int64_t tokens : k_token_counts) {
     cases.push_back(one(op, tokens, 4, 256, DType::f16));
     cases.push_back(one(op, tokens, 4, 64, DType::f32));
     cases.push_back(one(op, tokens, 2, 96, DType::bf16));
@@ -63,7 +61,7 @@ std::vector<Case> hyper_cases(std::string_view op) {
   }
   cases.push_back(one(op, 2, 4, 4096, DType::f16));
   if (op == "stream_mix")
-    for (const std::int64_t tokens : k_tokens) {
+    for (const std::int64_t tokens : k_token_counts) {
       CaseBuilder b(op, fmt::format("to one T={}", tokens), tokens);
       b.activations({b.T(), n(4), n(100)}).activations({b.T(), n(4)});
       cases.push_back(b.build());

@@ -7,7 +7,7 @@
 namespace seacliff::ops {
 namespace {
 
-constexpr std::int64_t k_slots = 3, k_ratio = 4;
+constexpr std::int64_t k_ratio = 4;
 
 /// Fewer visible rows than k = 16, about as many, and more.
 const std::vector<Runs>& batches() {

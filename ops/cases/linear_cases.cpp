@@ -11,8 +11,6 @@ std::int64_t columns(DType format) {
   return column_step(format) == 1 ? 61 : 3 * std::max<std::int64_t>(column_step(format), 32);
 }
 
-double fan_in(std::int64_t k) { return 1.0 / std::sqrt(static_cast<double>(k)); }
-
 std::vector<Case> gather_rows_cases() {
   std::vector<Case> cases;
   for (const DType format : weight_formats())

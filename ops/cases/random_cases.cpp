@@ -7,8 +7,6 @@
 namespace seacliff::ops {
 namespace {
 
-double fan_in(std::int64_t k) { return 1.0 / std::sqrt(static_cast<double>(k)); }
-
 DType random_format(Random& random) {
   const auto formats = weight_formats();
   return formats[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(formats.size())))];

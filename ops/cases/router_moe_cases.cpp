@@ -6,10 +6,6 @@
 namespace seacliff::ops {
 namespace {
 
-constexpr std::int64_t k_tokens[] = {1, 2, 5, 33};
-
-double fan_in(std::int64_t k) { return 1.0 / std::sqrt(static_cast<double>(k)); }
-
 /// K different experts per token, below `experts`; the tokens share some of them.
 void add_experts(CaseBuilder& b, std::int64_t tokens, std::int64_t slots, std::int64_t experts) {
   std::vector<std::int32_t> ids;
@@ -25,7 +21,7 @@ void add_experts(CaseBuilder& b, std::int64_t tokens, std::int64_t slots, std::i
 
 std::vector<Case> top_k_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens)
+  for (const std::int64_t tokens : k_token_counts)
     for (const bool bias : {false, true}) {
       CaseBuilder b("top_k", fmt::format("T={}{}", tokens, bias ? " bias" : ""), tokens, {{"k", std::int64_t{6}}});
       b.activations({b.T(), n(67)});
@@ -46,7 +42,7 @@ std::vector<Case> top_k_cases() {
 
 std::vector<Case> route_weights_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens) {
+  for (const std::int64_t tokens : k_token_counts) {
     CaseBuilder b("route_weights", fmt::format("T={}", tokens), tokens, {{"scale", 1.5}});
     b.activations({b.T(), n(32)});
     add_experts(b, tokens, 6, 32);
@@ -62,7 +58,7 @@ std::vector<Case> route_weights_cases() {
 
 std::vector<Case> route_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens)
+  for (const std::int64_t tokens : k_token_counts)
     for (const DType format : {DType::f32, DType::f16, DType::bf16, DType::q8_0})
       for (const int kind : {0, 1, 2}) { // bias, no bias, table
         if (kind != 0 && format == DType::bf16) continue;
@@ -126,7 +122,7 @@ Case of_experts(const Formats& formats, std::int64_t tokens, double clamp, bool 
 std::vector<Case> moe_experts_cases() {
   std::vector<Case> cases;
   for (const Formats& formats : expert_formats())
-    for (const std::int64_t tokens : k_tokens)
+    for (const std::int64_t tokens : k_token_counts)
       if (tokens != 2 || column_step(formats.in) != 256)
         cases.push_back(of_experts(formats, tokens, tokens == 5 ? 0.0 : 10.0, tokens == 5));
   // Many tokens of each expert, and only one side quantised.
@@ -168,7 +164,7 @@ std::vector<Case> moe_experts_cases() {
 std::vector<Case> shared_expert_cases() {
   std::vector<Case> cases;
   for (const Formats& formats : expert_formats())
-    for (const std::int64_t tokens : k_tokens) {
+    for (const std::int64_t tokens : k_token_counts) {
       const bool blocks = column_step(formats.in) == 256;
       if (tokens == 2 && blocks) continue;
       const std::int64_t width = blocks ? 256 : 160, hidden = column_step(formats.down) == 256 ? 256 : 96;

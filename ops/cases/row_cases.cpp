@@ -5,11 +5,9 @@
 namespace seacliff::ops {
 namespace {
 
-constexpr std::int64_t k_tokens[] = {1, 2, 5, 33};
-
 std::vector<Case> rms_norm_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens)
+  for (const std::int64_t tokens : k_token_counts)
     for (const std::int64_t width : {1, 7, 128, 4096}) {
       CaseBuilder b("rms_norm", fmt::format("T={} D={}", tokens, width), tokens, {{"eps", 1e-6}});
       b.activations({b.T(), n(width)}, 3.0);
@@ -19,7 +17,7 @@ std::vector<Case> rms_norm_cases() {
         b.weight(DType::f32, {n(width)}, 0.2, 1.0);
       cases.push_back(b.build());
     }
-  for (const std::int64_t tokens : k_tokens) {
+  for (const std::int64_t tokens : k_token_counts) {
     CaseBuilder heads("rms_norm", fmt::format("T={} heads", tokens), tokens,
                       {{"eps", 1e-6}, {"heads", std::int64_t{6}}});
     heads.activations({heads.T(), n(6 * 64)}).absent();
@@ -46,7 +44,7 @@ Attrs rope(std::int64_t rot, bool yarn) {
 
 std::vector<Case> rope_tail_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens)
+  for (const std::int64_t tokens : k_token_counts)
     for (const bool yarn : {false, true})
       for (const std::int64_t inverse : {0, 1}) {
         Attrs attrs = rope(64, yarn);
@@ -76,7 +74,7 @@ std::vector<Case> rope_tail_cases() {
 
 std::vector<Case> kv_round_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens)
+  for (const std::int64_t tokens : k_token_counts)
     for (const std::int64_t kv8 : {0, 1})
       for (const std::int64_t f16 : {0, 1}) {
         CaseBuilder b("kv_round", fmt::format("T={} kv8={} f16={}", tokens, kv8, f16), tokens,
@@ -98,7 +96,7 @@ std::vector<Case> kv_round_cases() {
 
 std::vector<Case> index_round_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens)
+  for (const std::int64_t tokens : k_token_counts)
     for (const std::int64_t idx4 : {0, 1})
       for (const std::int64_t f16 : {0, 1}) {
         CaseBuilder b("index_round", fmt::format("T={} idx4={} f16={}", tokens, idx4, f16), tokens,
@@ -117,7 +115,7 @@ std::vector<Case> index_round_cases() {
 
 std::vector<Case> elementwise(std::string_view op) {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens) {
+  for (const std::int64_t tokens : k_token_counts) {
     CaseBuilder b(op, fmt::format("T={}", tokens), tokens);
     if (op == "add")
       b.activations({b.T(), n(77)}).activations({b.T(), n(77)});
@@ -139,7 +137,7 @@ std::vector<Case> elementwise(std::string_view op) {
 
 std::vector<Case> swiglu_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens)
+  for (const std::int64_t tokens : k_token_counts)
     for (const double clamp : {0.0, 10.0}) {
       CaseBuilder plain("swiglu", fmt::format("T={} clamp={}", tokens, clamp), tokens, {{"clamp", clamp}});
       plain.activations({plain.T(), n(93)}, 6.0).activations({plain.T(), n(93)}, 6.0).absent();
@@ -154,7 +152,7 @@ std::vector<Case> swiglu_cases() {
 
 std::vector<Case> sum_slots_cases() {
   std::vector<Case> cases;
-  for (const std::int64_t tokens : k_tokens)
+  for (const std::int64_t tokens : k_token_counts)
     for (const std::int64_t slots : {1, 4, 6}) {
       CaseBuilder b("sum_slots", fmt::format("T={} S={}", tokens, slots), tokens);
       b.activations({b.T(), n(slots), n(65)});

@@ -1,5 +1,7 @@
 #include "ops/convert/recipe.hpp"
 
+#include "core/base/text.hpp"
+
 #include <algorithm>
 
 namespace seacliff::convert {
@@ -31,8 +33,6 @@ const NamedRecipe* find_recipe(std::string_view name) {
   const auto it = std::find_if(k_recipes.begin(), k_recipes.end(), [&](const auto& r) { return r.name == name; });
   return it == k_recipes.end() ? nullptr : &*it;
 }
-
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 } // namespace
 

@@ -198,10 +198,10 @@ struct Probe {
 };
 
 ops::Case product(DType format, std::int64_t tokens) {
-  constexpr std::int64_t k_rows = 2048, k_columns = 4096;
-  ops::CaseBuilder b("matmul", fmt::format("{} {}x{} T={}", ops::format_name(format), k_rows, k_columns, tokens),
-                     tokens, {{"act8", std::int64_t{1}}});
-  return b.activations({b.T(), ops::n(k_columns)}).weight(format, {ops::n(k_rows), ops::n(k_columns)}, 0.02).build();
+  constexpr std::int64_t rows = 2048, columns = 4096;
+  ops::CaseBuilder b("matmul", fmt::format("{} {}x{} T={}", ops::format_name(format), rows, columns, tokens), tokens,
+                     {{"act8", std::int64_t{1}}});
+  return b.activations({b.T(), ops::n(columns)}).weight(format, {ops::n(rows), ops::n(columns)}, 0.02).build();
 }
 
 ops::Case normed(DType, std::int64_t tokens) {

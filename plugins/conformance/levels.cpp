@@ -8,7 +8,7 @@ namespace seacliff::conform {
 namespace {
 
 /// Whether --only names this test: its id, or the beginning of it up to a colon.
-bool wanted(const Settings& settings, const std::string& id) {
+bool names(const Settings& settings, const std::string& id) {
   if (settings.only.empty()) return true;
   return std::any_of(settings.only.begin(), settings.only.end(), [&](const std::string& name) {
     return id == name || id.starts_with(name + ":") || id.starts_with(name + "@");
@@ -17,7 +17,7 @@ bool wanted(const Settings& settings, const std::string& id) {
 
 void append(std::vector<Test>& all, std::vector<Test> more, const Settings& settings) {
   for (Test& test : more)
-    if (wanted(settings, test.id)) all.push_back(std::move(test));
+    if (names(settings, test.id)) all.push_back(std::move(test));
 }
 
 /// Whether any test of the level can be wanted: making the list of L4 costs a second.

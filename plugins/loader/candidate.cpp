@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* k_entry = "scf_plugin_query_v1";
 
-std::string text(scf_str s) {
+std::string short_text(scf_str s) {
   constexpr std::uint64_t k_longest = 256;
   return s.ptr == nullptr ? std::string() : std::string(s.ptr, std::min(s.len, k_longest));
 }
@@ -152,8 +152,8 @@ void query(Candidate& candidate, scf_plugin_query_fn entry, const scf_host& host
     return;
   }
   const scf_plugin plugin = sdk::read_struct(answer);
-  if (!text(plugin.name).empty()) candidate.verdict.name = text(plugin.name);
-  candidate.version = text(plugin.version);
+  if (!short_text(plugin.name).empty()) candidate.verdict.name = short_text(plugin.name);
+  candidate.version = short_text(plugin.version);
   constexpr std::uint64_t k_sanitizers = SCF_BUILD_ASAN | SCF_BUILD_TSAN;
   if (code == SCF_INCOMPATIBLE || plugin.minor < host.minor_min || plugin.minor > host.minor_max) {
     reject(candidate, VerdictStatus::abi_mismatch,

@@ -15,7 +15,7 @@ struct scf_status {
 namespace seacliff::plugins {
 namespace {
 
-std::string_view text(scf_str s) { return s.ptr == nullptr ? std::string_view{} : std::string_view{s.ptr, s.len}; }
+std::string_view view_of(scf_str s) { return s.ptr == nullptr ? std::string_view{} : std::string_view{s.ptr, s.len}; }
 
 /// Stands for the error that could not be allocated.
 scf_status g_out_of_memory{{Code::resource_exhausted, "out of host memory while reporting an error", "", {}}};
@@ -23,7 +23,7 @@ scf_status g_out_of_memory{{Code::resource_exhausted, "out of host memory while 
 Status::Value detail_value(const scf_kv& kv) {
   if (kv.type == SCF_KV_INT) return kv.v.i;
   if (kv.type == SCF_KV_FLOAT) return kv.v.f;
-  return std::string(text(kv.v.s));
+  return std::string(view_of(kv.v.s));
 }
 
 Code known_code(std::uint32_t code) {
@@ -32,12 +32,12 @@ Code known_code(std::uint32_t code) {
 
 scf_status* host_status(void*, std::uint32_t code, scf_str message, const scf_kv* pairs, std::uint32_t count) {
   try {
-    Status made{known_code(code), std::string(text(message)), {}, {}};
+    Status made{known_code(code), std::string(view_of(message)), {}, {}};
     for (std::uint32_t i = 0; i < count; ++i) {
-      if (text(pairs[i].key) == "mend" && pairs[i].type == SCF_KV_STR)
-        made.mend = std::string(text(pairs[i].v.s));
+      if (view_of(pairs[i].key) == "mend" && pairs[i].type == SCF_KV_STR)
+        made.mend = std::string(view_of(pairs[i].v.s));
       else
-        made.details.emplace_back(std::string(text(pairs[i].key)), detail_value(pairs[i]));
+        made.details.emplace_back(std::string(view_of(pairs[i].key)), detail_value(pairs[i]));
     }
     return make_status(made);
   } catch (const std::bad_alloc&) {
@@ -64,7 +64,7 @@ scf_status* host_status_clone(void*, const scf_status* status) {
 
 void host_log(void*, std::uint32_t level, scf_str component, scf_str message) {
   try {
-    log::write(level, text(component), text(message));
+    log::write(level, view_of(component), view_of(message));
   } catch (...) { // a line that cannot be written is no reason to end
   }
 }
@@ -96,8 +96,8 @@ struct HostServices::Impl {
   static Impl* of(void* ctx) { return static_cast<Impl*>(ctx); }
 
   static std::uint32_t op_id(void* ctx, scf_str domain, scf_str name, std::uint32_t version) {
-    if (text(domain) != "scf" || version != 1) return 0;
-    const auto it = of(ctx)->ids.find(text(name));
+    if (view_of(domain) != "scf" || version != 1) return 0;
+    const auto it = of(ctx)->ids.find(view_of(name));
     return it == of(ctx)->ids.end() ? 0 : it->second;
   }
 

@@ -12,8 +12,6 @@
 namespace seacliff::test {
 namespace {
 
-constexpr std::size_t k_vocab = 4096;
-
 void expect_equal_rows(std::span<const float> a, std::span<const float> b) {
   const Difference d = compare(a, b, k_vocab);
   EXPECT_LE(d.max_abs, 1e-4);

@@ -14,7 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::size_t k_vocab = 4096;
 constexpr std::int64_t k_mib = 1 << 20;
 
 std::shared_ptr<graph::Runtime> far_runtime(const plugins::Options& options, const std::string& library = "far") {

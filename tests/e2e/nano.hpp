@@ -12,6 +12,8 @@
 
 namespace seacliff::test {
 
+inline constexpr std::size_t k_vocab = 4096;
+
 /// build/test-models/nano-RECIPE.gguf
 std::string nano_gguf(const std::string& recipe);
 

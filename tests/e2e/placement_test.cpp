@@ -7,8 +7,6 @@
 namespace seacliff::test {
 namespace {
 
-constexpr std::size_t k_vocab = 4096;
-
 class Deny : public testing::TestWithParam<const char*> {};
 
 TEST_P(Deny, OpOnCpuKeepsTheLogits) {

@@ -50,7 +50,7 @@ Ran seacliff(const std::vector<std::string>& arguments, std::size_t interrupt_af
     for (std::size_t i = 0; i < polls.size(); ++i) {
       if (polls[i].fd < 0 || polls[i].revents == 0) continue;
       std::array<char, 4096> bytes{};
-      const ssize_t n = read(polls[i].fd, bytes.data(), bytes.size());
+      const ssize_t n = ::read(polls[i].fd, bytes.data(), bytes.size());
       if (n > 0) {
         (i == 0 ? ran.out : ran.err).append(bytes.data(), static_cast<std::size_t>(n));
       } else {

@@ -9,7 +9,7 @@
 namespace seacliff::test {
 namespace {
 
-constexpr std::size_t k_vocab = 4096, k_windows = 4;
+constexpr std::size_t k_windows = 4;
 
 const std::vector<float>& exact_logits() {
   static const std::vector<float> rows = [] {

@@ -12,8 +12,6 @@
 namespace seacliff::test {
 namespace {
 
-constexpr std::size_t k_vocab = 4096;
-
 std::vector<float> rows_at(const std::vector<float>& all, const std::vector<std::int64_t>& positions) {
   std::vector<float> rows;
   for (const std::int64_t p : positions) {

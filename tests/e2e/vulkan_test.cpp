@@ -9,7 +9,7 @@
 namespace seacliff::test {
 namespace {
 
-constexpr std::size_t k_vocab = 4096, k_prompt = 20, k_more = 3;
+constexpr std::size_t k_prompt = 20, k_more = 3;
 
 struct Way {
   std::string name;

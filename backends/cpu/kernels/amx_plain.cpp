@@ -48,7 +48,7 @@ template <int PARTS> struct Room {
 };
 constexpr std::int64_t blocks_of(std::int64_t n) { return (n + k_square - 1) / k_square; }
 template <int PARTS> SCF_INLINE Room<PARTS> room_in(std::byte* base, std::int64_t tokens) {
-  const auto blocks = static_cast<std::uint64_t>(blocks_of(lesser(tokens, k_group))), units = k_chunk<PARTS> / k_unit;
+  const std::uint64_t blocks = blocks_of(lesser(tokens, k_group)), units = k_chunk<PARTS> / k_unit;
   const std::uint64_t at_tokens = units * sizeof(Panel), at_sums = at_tokens + units * blocks * sizeof(Tokens<PARTS>);
   return {reinterpret_cast<Panel*>(base), reinterpret_cast<Tokens<PARTS>*>(base + at_tokens),
           reinterpret_cast<Square*>(base + at_sums), at_sums + blocks * (k_block / k_square) * sizeof(Square)};

@@ -17,7 +17,7 @@ extern const Isa isa;
 }
 namespace {
 
-std::vector<const Isa*> sets() {
+std::vector<const Isa*> sets_with_briefs() {
   std::vector<const Isa*> all{&amx_model::isa};
   for (const Isa* isa : compiled_isas())
     if (enable(isa->name) && isa->brief_rows() != nullptr) all.push_back(isa);
@@ -36,7 +36,7 @@ std::vector<Brief> brief_of(const Isa& isa, const std::vector<float>& x) {
 TEST(Brief, SumsOfRoundedRowsAreThoseOfTheirNumbers) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal;
-  for (const Isa* isa : sets())
+  for (const Isa* isa : sets_with_briefs())
     for (const std::size_t n : {1u, 31u, 32u, 33u, 100u})
       for (const std::size_t count : {0u, 1u, 6u}) {
         std::vector<std::vector<Brief>> rows;
@@ -61,7 +61,7 @@ TEST(Brief, SumsOfRoundedRowsAreThoseOfTheirNumbers) {
 TEST(Brief, WhatIsNoNumberStaysSo) {
   const float nan = std::bit_cast<float>(0x7f800001u), last_nan = std::bit_cast<float>(0xffffffffu);
   const float inf = std::numeric_limits<float>::infinity();
-  for (const Isa* isa : sets()) {
+  for (const Isa* isa : sets_with_briefs()) {
     const std::vector<float> x{nan, last_nan, inf, -inf, std::numeric_limits<float>::quiet_NaN(), 1.0f, 1e6f, 1e-3f};
     const std::vector<Brief> row = brief_of(*isa, x);
     const Brief* at = row.data();

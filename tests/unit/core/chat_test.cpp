@@ -4,6 +4,7 @@
 #include "core/text/answer_stream.hpp"
 #include "core/text/chat.hpp"
 #include "core/text/json_text.hpp"
+#include "tests/unit/core/nano_folder.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,18 +16,17 @@ namespace seacliff {
 namespace {
 
 using nlohmann::json;
+using test::k_nano;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const std::filesystem::path nano = std::filesystem::path(SEACLIFF_SOURCE_DIR) / "models" / "nano";
-
 const Tokenizer& nano_tokenizer() {
-  static const Tokenizer tokenizer = Tokenizer::from_json(nano / "tokenizer.json");
+  static const Tokenizer tokenizer = Tokenizer::from_json(k_nano / "tokenizer.json");
   return tokenizer;
 }
 
 json nano_prompt(const std::string& name) {
-  std::ifstream file(nano / "vectors" / "vectors.json");
+  std::ifstream file(k_nano / "vectors" / "vectors.json");
   const json doc = json::parse(file);
   for (const json& prompt : doc.at("prompts"))
     if (prompt.at("name") == name) return prompt;

@@ -1,4 +1,5 @@
-// Reading safetensors and checkpoint directories, sound and damaged. To add a damaged header: a line in `k_damaged`.
+// Reading safetensors and checkpoint directories, sound and damaged. To add a damaged header: a line in
+// `k_damaged_headers`.
 #include "core/model/checkpoint.hpp"
 #include "tests/unit/core/temporary.hpp"
 
@@ -25,7 +26,7 @@ std::string file_text(std::string_view header, std::string_view data) {
   return text.append(header).append(data);
 }
 
-SafetensorsFile parse(const std::string& text) {
+SafetensorsFile parse_header(const std::string& text) {
   return SafetensorsFile::parse(std::as_bytes(std::span(text)), "test.safetensors");
 }
 
@@ -34,7 +35,7 @@ TEST(Safetensors, FindsTensorsWhereverTheyLie) {
       R"({"__metadata__":{"format":"pt"},"b":{"dtype":"I8","shape":[3],"data_offsets":[8,11]},)"
       R"("a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"none":{"dtype":"U8","shape":[0,7],"data_offsets":[8,8]}})",
       "12345678xyz");
-  const SafetensorsFile file = parse(text);
+  const SafetensorsFile file = parse_header(text);
   ASSERT_EQ(file.tensors().size(), 3u);
   EXPECT_EQ(file.tensors().front().name, "a");
   const SafeTensor* b = file.find("b");
@@ -46,11 +47,11 @@ TEST(Safetensors, FindsTensorsWhereverTheyLie) {
   EXPECT_EQ(file.find("__metadata__"), nullptr);
 }
 
-struct Damaged {
+struct DamagedHeader {
   const char* header;
   const char* complaint;
 };
-const Damaged k_damaged[] = {
+const DamagedHeader k_damaged_headers[] = {
     {"", "not valid JSON"},
     {"[1,2]", "not a JSON object"},
     {R"({"a":)", "not valid JSON"},
@@ -80,19 +81,19 @@ const Damaged k_damaged[] = {
 };
 
 TEST(Safetensors, NamesWhatIsWrong) {
-  for (const Damaged& damaged : k_damaged)
-    EXPECT_THAT(error_of([&] { parse(file_text(damaged.header, "data")); }),
+  for (const DamagedHeader& damaged : k_damaged_headers)
+    EXPECT_THAT(error_of([&] { parse_header(file_text(damaged.header, "data")); }),
                 testing::AllOf(HasSubstr("test.safetensors"), HasSubstr(damaged.complaint)))
         << damaged.header;
 }
 
 TEST(Safetensors, DistrustsTheHeaderLength) {
-  EXPECT_THAT(error_of([] { parse("short"); }), HasSubstr("too short"));
+  EXPECT_THAT(error_of([] { parse_header("short"); }), HasSubstr("too short"));
   for (const std::uint64_t length :
        {std::uint64_t{9}, std::uint64_t{100'000'000}, ~std::uint64_t{0}, ~std::uint64_t{7}}) {
     std::string text = file_text("{}", "");
     std::memcpy(text.data(), &length, sizeof length);
-    EXPECT_THAT(error_of([&] { parse(text); }), HasSubstr("the header claims"));
+    EXPECT_THAT(error_of([&] { parse_header(text); }), HasSubstr("the header claims"));
   }
 }
 
@@ -106,7 +107,7 @@ TEST(Safetensors, SurvivesEveryMutationOfAHeader) {
     text[generator() % text.size()] = static_cast<char>(generator() & 255);
     if (i % 2 == 0) text.resize(generator() % text.size());
     try {
-      const SafetensorsFile file = parse(text);
+      const SafetensorsFile file = parse_header(text);
       for (const SafeTensor& tensor : file.tensors())
         ASSERT_LE(tensor.bytes.data() + tensor.bytes.size(), std::as_bytes(std::span(text)).data() + text.size());
     } catch (const Error&) {

@@ -1,6 +1,7 @@
 // The vocabulary through a GGUF file. To add a case: write keys with GgufWriter, read them with vocab_from_gguf.
 #include "core/model/gguf.hpp"
 #include "core/text/tokenizer.hpp"
+#include "tests/unit/core/nano_folder.hpp"
 #include "tests/unit/core/temporary.hpp"
 
 #include <gmock/gmock.h>
@@ -11,9 +12,8 @@
 namespace seacliff {
 namespace {
 
+using test::k_nano;
 using ::testing::HasSubstr;
-
-const std::filesystem::path nano = std::filesystem::path(SEACLIFF_SOURCE_DIR) / "models" / "nano";
 
 /// A file with nothing but metadata, removed at the end.
 class TokenizerGguf : public ::testing::Test {
@@ -33,7 +33,7 @@ private:
 };
 
 TEST_F(TokenizerGguf, WhatIsWrittenIsRead) {
-  VocabData vocab = vocab_from_json(nano / "tokenizer.json");
+  VocabData vocab = vocab_from_json(k_nano / "tokenizer.json");
   vocab.chat_template = "{{ messages }}";
   vocab.add_bos = true;
   const GgufFile file = written([&](GgufWriter& w) { put_vocab(w, vocab); });
@@ -49,7 +49,7 @@ TEST_F(TokenizerGguf, WhatIsWrittenIsRead) {
   EXPECT_EQ(again.chat_template, vocab.chat_template);
   const std::string text = "<｜User｜>Who wrote Moby Dick?<｜Assistant｜></think>";
   EXPECT_EQ(Tokenizer::from_gguf(file).encode_with_specials(text),
-            Tokenizer::from_json(nano / "tokenizer.json").encode_with_specials(text));
+            Tokenizer::from_json(k_nano / "tokenizer.json").encode_with_specials(text));
 }
 
 TEST_F(TokenizerGguf, NamesTheKeyAtFault) {

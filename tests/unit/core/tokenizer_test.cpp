@@ -4,6 +4,7 @@
 #include "core/text/tokenizer.hpp"
 #include "core/text/utf8.hpp"
 #include "core/text/utf8_stream.hpp"
+#include "tests/unit/core/nano_folder.hpp"
 #include "tests/unit/core/temporary.hpp"
 
 #include <gmock/gmock.h>
@@ -20,12 +21,11 @@ namespace {
 
 using nlohmann::json;
 using test::error_of;
+using test::k_nano;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using Ids = std::vector<TokenId>;
-
-const std::filesystem::path nano = std::filesystem::path(SEACLIFF_SOURCE_DIR) / "models" / "nano";
 
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -36,12 +36,12 @@ std::string read_text(const std::filesystem::path& path) {
 }
 
 const Tokenizer& nano_tokenizer() {
-  static const Tokenizer tokenizer = Tokenizer::from_json(nano / "tokenizer.json");
+  static const Tokenizer tokenizer = Tokenizer::from_json(k_nano / "tokenizer.json");
   return tokenizer;
 }
 
 const json& nano_prompts() {
-  static const json doc = json::parse(read_text(nano / "vectors" / "vectors.json"));
+  static const json doc = json::parse(read_text(k_nano / "vectors" / "vectors.json"));
   return doc.at("prompts");
 }
 
@@ -77,7 +77,7 @@ TEST(TokenizerNano, EveryVectorPrompt) {
 }
 
 TEST(TokenizerNano, HeldoutSlices) {
-  const Ids all = nano_tokenizer().encode(read_text(nano / "heldout.txt"));
+  const Ids all = nano_tokenizer().encode(read_text(k_nano / "heldout.txt"));
   std::size_t k = 0;
   for (const json& prompt : nano_prompts()) {
     const auto name = prompt.at("name").get<std::string>();
@@ -94,7 +94,7 @@ TEST(TokenizerNano, HeldoutSlices) {
 }
 
 TEST(TokenizerNano, HeldoutRoundTrip) {
-  const std::string text = read_text(nano / "heldout.txt");
+  const std::string text = read_text(k_nano / "heldout.txt");
   EXPECT_EQ(nano_tokenizer().decode(nano_tokenizer().encode(text)), text);
 }
 
@@ -144,7 +144,7 @@ TEST(TokenizerNano, LiteralRangesStayText) {
 }
 
 TEST(TokenizerNano, JsonEqualsVocabData) {
-  const VocabData vocab = vocab_from_json(nano / "tokenizer.json");
+  const VocabData vocab = vocab_from_json(k_nano / "tokenizer.json");
   EXPECT_EQ(vocab.tokens.size(), 4096u);
   EXPECT_EQ(vocab.merges.size(), 3821u);
   EXPECT_EQ(vocab.bos, 0);
@@ -169,11 +169,11 @@ TEST(TokenizerNano, JsonEqualsVocabData) {
 }
 
 TEST(TokenizerNano, MissingIdsArePadded) {
-  const VocabData vocab = vocab_from_json(nano / "tokenizer.json", 4100);
+  const VocabData vocab = vocab_from_json(k_nano / "tokenizer.json", 4100);
   ASSERT_EQ(vocab.tokens.size(), 4100u);
   EXPECT_EQ(vocab.tokens[4099], "[PAD4099]");
   EXPECT_EQ(vocab.types[4099], VocabData::unused);
-  EXPECT_THAT(error_of([] { vocab_from_json(nano / "tokenizer.json", 100); }), HasSubstr("vocabulary size is 100"));
+  EXPECT_THAT(error_of([] { vocab_from_json(k_nano / "tokenizer.json", 100); }), HasSubstr("vocabulary size is 100"));
 }
 
 // ---- splitting ----
@@ -332,7 +332,7 @@ TEST(Tokenizer, LongPieces) {
 }
 
 TEST(Tokenizer, LongTexts) {
-  const std::string book = read_text(nano / "heldout.txt");
+  const std::string book = read_text(k_nano / "heldout.txt");
   std::string text;
   for (int i = 0; i < 25; ++i) text += book;
   EXPECT_EQ(nano_tokenizer().decode(nano_tokenizer().encode(text)), text);

@@ -4,6 +4,7 @@
 
 #include "ops/cases/run_case.hpp"
 #include "ops/reference/kernels.hpp"
+#include "tests/unit/ops/op_names.hpp"
 
 #include <gtest/gtest.h>
 
@@ -36,13 +37,7 @@ TEST_P(RandomCases, AreDeterminedByTheSeed) {
   EXPECT_NE(names, other_names);
 }
 
-std::vector<std::string> all_ops() {
-  std::vector<std::string> names;
-  for (const Schema& schema : catalogue()) names.emplace_back(schema.name);
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Ops, RandomCases, testing::ValuesIn(all_ops()), [](const auto& op) { return op.param; });
+INSTANTIATE_TEST_SUITE_P(Ops, RandomCases, testing::ValuesIn(op_names()), [](const auto& op) { return op.param; });
 
 TEST(RandomCases, NoneForAnUnknownOp) { EXPECT_TRUE(random_cases("teleport", 1, 3).empty()); }
 

@@ -3,6 +3,7 @@
 #include "ops/cases/data.hpp"
 #include "ops/cases/tolerance.hpp"
 #include "ops/reference/kernels.hpp"
+#include "tests/unit/ops/op_names.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -218,13 +219,7 @@ TEST_P(ReferenceKernel, FourWorkersDoWhatOneDoes) {
   }
 }
 
-std::vector<std::string> all_ops() {
-  std::vector<std::string> names;
-  for (const Schema& schema : catalogue()) names.emplace_back(schema.name);
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Catalogue, ReferenceKernel, ::testing::ValuesIn(all_ops()),
+INSTANTIATE_TEST_SUITE_P(Catalogue, ReferenceKernel, ::testing::ValuesIn(op_names()),
                          [](const auto& instance) { return instance.param; });
 
 /// The part of a case that is token `t` alone, on the STATEs given.
@@ -299,7 +294,7 @@ TEST_P(Mismatch, IsFoundInEveryOutput) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Catalogue, Mismatch, ::testing::ValuesIn(all_ops()),
+INSTANTIATE_TEST_SUITE_P(Catalogue, Mismatch, ::testing::ValuesIn(op_names()),
                          [](const auto& instance) { return instance.param; });
 
 TEST(NearTies, AnEqualScoreMayBeTakenInstead) {

@@ -2,6 +2,7 @@
 // ops/cases; to add a refusal, copy one of the tests at the end.
 #include "ops/cases/cases.hpp"
 #include "ops/cases/run_case.hpp"
+#include "tests/unit/ops/op_names.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -126,13 +127,7 @@ TEST_P(SchemaOfOp, CostIsPositiveAndFinite) {
   }
 }
 
-std::vector<std::string> all_ops() {
-  std::vector<std::string> names;
-  for (const Schema& schema : catalogue()) names.emplace_back(schema.name);
-  return names;
-}
-
-INSTANTIATE_TEST_SUITE_P(Catalogue, SchemaOfOp, ::testing::ValuesIn(all_ops()),
+INSTANTIATE_TEST_SUITE_P(Catalogue, SchemaOfOp, ::testing::ValuesIn(op_names()),
                          [](const auto& instance) { return instance.param; });
 
 TEST(Schema, MatmulNamesTheMisfit) {
