@@ -196,7 +196,7 @@ struct FormatIQ2_XXS {
 
   /// Four 7-bit sign indices each as 32 sign bits: the eighth of every byte makes the number of negatives even.
   SCF_INLINE Words sign_bits(Words w) {
-    const Words seven = (w & 0x7fu) | (w << 1 & 0x7f00u) | (w << 2 & 0x7f0000u) | (w << 3 & 0x7f000000u);
+    const Words pairs = (w & 0x3fffu) | (w << 2 & 0x3fff0000u), seven = pairs + (pairs & 0x3f803f80u);
     Words odd = seven ^ seven >> 4;
     odd ^= odd >> 2;
     odd ^= odd >> 1;
