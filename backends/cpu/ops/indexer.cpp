@@ -6,32 +6,41 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace seacliff::cpu {
 namespace {
 
-/// Scores as integers of the same order, larger is better; 0 for what is never taken: -inf and NaN.
-std::uint32_t order_of(float score) {
-  const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f); // -0 and 0 are equal
-  const std::uint32_t order = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-  return score > -INFINITY ? order : 0;
-}
+constexpr std::uint32_t k_sign = 1u << 31;
 
-/// The k-th largest of n orders, 0 < k <= n, and how many of those equal to it are among the k largest. A digit at a
-/// time, the highest first; what does not share the digits found so far is thrown away.
+/// Scores as integers of the same order, larger is better; 0 for what is never taken: -inf and NaN. No branches, for
+/// signs are as good as random, and no comparison of floats, which GCC would not vectorise.
+std::uint32_t order_of(float score) {
+  constexpr std::uint32_t lowest = 1u << 23, infinity = 0xff800000u; // orders of the lowest number and of infinity
+  const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f);      // -0 and 0 are equal
+  const std::uint32_t order = bits ^ (static_cast<std::uint32_t>(static_cast<std::int32_t>(bits) >> 31) | k_sign);
+  return order - lowest <= infinity - lowest ? order : 0;
+}
+float score_of(std::uint32_t order) { return std::bit_cast<float>((order & k_sign) != 0 ? order ^ k_sign : ~order); }
+
+/// The k-th largest of n orders, 0 < k <= n, how many are equal to it, and how many of those are among the k largest. A
+/// digit at a time, the highest first; what does not share the digits found so far is thrown away. The first digit is
+/// sign, exponent and two more bits: of scores, most of which are of a size, it leaves few.
 struct Threshold {
   std::uint32_t order;
-  std::int64_t ties;
+  std::int64_t equal, ties;
 };
 Threshold find_threshold(std::uint32_t* order, std::int64_t n, std::int64_t k) {
-  constexpr int bits = 8;
+  constexpr int bits = 11;
   constexpr std::uint32_t digits = 1u << bits;
   std::uint32_t found = 0;
-  for (int shift = 32 - bits; shift >= 0; shift -= bits) {
-    const auto digit_of = [&](std::int64_t i) { return order[i] >> shift & (digits - 1); };
+  for (int top = 32; top > 0; top -= bits) {
+    const int shift = std::max(0, top - bits);
+    const std::uint32_t mask = (1u << (top - shift)) - 1;
+    const auto digit_of = [&](std::int64_t i) { return order[i] >> shift & mask; };
     std::uint32_t counts[2][digits] = {}; // two of them, for neighbours often share a digit
     for (std::int64_t i = 0; i < n; ++i) ++counts[i & 1][digit_of(i)];
-    std::uint32_t digit = digits - 1;
+    std::uint32_t digit = mask;
     const auto count_of = [&](std::uint32_t d) { return std::int64_t{counts[0][d]} + counts[1][d]; };
     for (; digit > 0 && count_of(digit) < k; --digit) k -= count_of(digit);
     found |= digit << shift;
@@ -43,22 +52,29 @@ Threshold find_threshold(std::uint32_t* order, std::int64_t n, std::int64_t k) {
     }
     n = left;
   }
-  return {found, k};
+  return {found, n, k};
 }
 
 /// The k best of n scores (ties to the lower row) in ascending order of row, padded with -1. `orders` holds n.
 void select_rows(const float* score, std::int64_t n, std::int64_t k, std::uint32_t* orders, std::int32_t* out) {
-  for (std::int64_t i = 0; i < n; ++i) orders[i] = order_of(score[i]);
-  Threshold least{1, n}; // everything that can be taken
-  if (n > k)
-    if (const Threshold kth = find_threshold(orders, n, k); kth.order != 0) least = kth;
+  float least = std::numeric_limits<float>::lowest(); // from here on all are taken,
+  float tie = least;                                  // and the first few of these
+  std::int64_t ties = 0;
+  if (n > k) {
+    for (std::int64_t i = 0; i < n; ++i) orders[i] = order_of(score[i]);
+    if (const Threshold kth = find_threshold(orders, n, k); kth.order != 0) {
+      const bool all = kth.ties == kth.equal;
+      least = score_of(all ? kth.order : kth.order + 1);
+      tie = score_of(kth.order);
+      ties = all ? 0 : kth.ties;
+    }
+  }
   std::int64_t taken = 0;
   for (std::int64_t i = 0; i < n && taken < k; ++i) {
-    const std::uint32_t order = order_of(score[i]);
-    const bool tie = order == least.order && least.ties > 0;
-    least.ties -= tie;
     out[taken] = static_cast<std::int32_t>(i);
-    taken += order > least.order || tie;
+    const bool equal = ties > 0 && score[i] == tie;
+    ties -= equal;
+    taken += score[i] >= least || equal;
   }
   std::fill(out + taken, out + k, -1);
 }
