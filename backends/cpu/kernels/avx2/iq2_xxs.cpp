@@ -55,6 +55,7 @@ void one_token(const GemmArgs& a) {
   using Form = FormIQ2_XXS;
   const Row x = row_at(a, 0, Form::act_block);
   const std::int64_t n = groups(a);
+  if (a.rows == 0) return; // more workers than rows
   Head next = head_of(*blocks_at<Form>(a, 0, 0));
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const Ahead ahead = ahead_of(rows_of(a), row, 1, 1);
