@@ -268,6 +268,19 @@ TEST(Products, OfFewTokensAreThoseOfScalar) {
   });
 }
 
+TEST(Products, OfNoRowsReadNoWeights) { // as a worker has them where there are fewer rows than workers
+  std::mt19937 random(24);
+  each_block_format([&](const Isa& isa, const Format& format) {
+    for (const std::int64_t tokens : {1, 5, 20}) {
+      const bool many = tokens > 8;
+      const Problem p =
+          make_problem(format.dtype, many ? format.act_many : format.act, {0, 3}, tokens, Codes::ordinary, random);
+      ASSERT_EQ(p.w.data(), nullptr);
+      for (const float v : solve(isa, format, p, many)) ASSERT_EQ(v, -1.0f) << isa.name << ", " << tokens << " tokens";
+    }
+  });
+}
+
 TEST(Products, OfManyTokensRoundWeightsToBytesAndNoMore) {
   std::mt19937 random(21);
   each_block_format([&](const Isa& isa, const Format& format) {
