@@ -1,6 +1,5 @@
 #include "ops/cases/data.hpp"
 
-#include <cmath>
 #include <tuple>
 
 namespace seacliff::ops {

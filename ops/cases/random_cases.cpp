@@ -2,8 +2,6 @@
 
 #include "ops/cases/data.hpp"
 
-#include <cmath>
-
 namespace seacliff::ops {
 namespace {
 
