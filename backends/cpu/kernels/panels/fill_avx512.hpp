@@ -75,11 +75,6 @@ struct Units {
 SCF_INLINE Units units_of(F largest) {
   return {largest * set1(1.0f / 127), _mm512_rcp14_ps(largest) * set1(127.0f * 256)};
 }
-/// Each lane holds values of its block.
-SCF_INLINE Units units_for(F largest) {
-  largest = _mm512_max_ps(_mm512_permute_ps(largest, 0x4e), largest);
-  return units_of(_mm512_max_ps(_mm512_permute_ps(largest, 0xb1), largest));
-}
 /// Of two neighbouring lanes the larger values: those of a, then those of b.
 SCF_INLINE F larger_lanes(F a, F b) {
   return _mm512_max_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
@@ -92,13 +87,6 @@ SCF_INLINE __m128 lane(F v, int i) {
   default: return _mm512_extractf32x4_ps(v, 3);
   }
 }
-SCF_INLINE void put_scales(Panel& panel, int r, F scale, int count) {
-  const __m128 four = _mm512_castps512_ps128(
-      _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), scale));
-  alignas(16) float of[4];
-  _mm_store_ps(of, four);
-  for (int u = 0; u < count; ++u) panel.scale[u][r] = of[u];
-}
 /// Byte b of each lane of 128 bits, as two words, at dword b of all 16.
 struct SubWords {
   std::int8_t at[64];
@@ -109,11 +97,6 @@ constexpr SubWords sub_words() {
   return words;
 }
 alignas(64) constexpr SubWords k_sub_words = sub_words();
-
-/// Largest of |top * s - m| and |m|. Numbers that are none come through: they stand second.
-SCF_INLINE F largest_value(F s, F m, float top) {
-  return _mm512_max_ps(_mm512_abs_ps(m), _mm512_abs_ps(fma(s, set1(top), zero() - m)));
-}
 
 template <> struct OwnFill<FormatQ2_K> {
   static constexpr bool exists = true;
@@ -214,64 +197,88 @@ private:
 template <> struct OwnFill<FormatQ4_K> {
   static constexpr bool exists = true;
   using Order = Halves<0, 64, 32, 96, 128, 192, 160, 224>;
-  /// What codes of each sub-block are multiplied with, and what is added then, to be 256ths of a code: of four
-  /// sub-blocks of a block and of the next but one in turns.
+  /// What codes of each sub-block are multiplied with, and what is added then, to be 256ths of a code.
   struct Prepared {
-    alignas(64) std::int16_t factor[32], offset[32];
+    alignas(64) std::int16_t factor[k_units][8], offset[k_units][8];
   };
+  /// Words throughout, of a block in each lane of 128 bits: of its sub-blocks or of all rows.
   SCF_INLINE void prepare(Panel& panel, int r, const blocks::Q4_K* const* block, int n, Prepared* out) {
-    static_assert(k_units == 4);
-    for (int i = 0; i < k_rows_together; ++i) prepare_row(panel, r + i, block[i], n / 256, out[i]);
+    static_assert(k_units == 4 && k_rows_together == 8);
+    const int count = n / 256;
+    Z heads[8], most[8];
+    for (int i = 0; i < 8; ++i) heads[i] = heads_of(block[i], count);
+    const Words of_rows = whole_scales(heads);
+    for (int i = 0; i < 8; ++i) {
+      const Z bytes = scale_bytes(heads[i]), none = _mm512_setzero_si512();
+      const Z row = _mm512_set1_epi16(static_cast<short>(0x0202 * i + 0x0100)); // its word everywhere
+      const Z s = _mm512_mulhrs_epi16(_mm512_unpacklo_epi8(none, bytes), _mm512_shuffle_epi8(of_rows.scale, row));
+      const Z m = _mm512_mulhrs_epi16(_mm512_unpackhi_epi8(none, bytes), _mm512_shuffle_epi8(of_rows.minimum, row));
+      _mm512_store_si512(out[i].factor, s);
+      _mm512_store_si512(out[i].offset, m);
+      most[i] = _mm512_max_epi16(_mm512_abs_epi16(_mm512_sub_epi16(s, m)), _mm512_abs_epi16(m));
+    }
+    const Z to_codes = put_scales(panel, r, count, largest_of(most), of_rows);
+    for (int i = 0; i < 8; ++i) {
+      const Z row = _mm512_set1_epi16(static_cast<short>(0x0202 * i + 0x0100));
+      const Z times = _mm512_shuffle_epi8(to_codes, row);
+      const Z m = _mm512_mulhrs_epi16(load_z(out[i].offset), times); // 15ths of what is subtracted
+      _mm512_store_si512(out[i].factor, _mm512_mulhrs_epi16(load_z(out[i].factor), times));
+      _mm512_store_si512(out[i].offset,
+                         _mm512_sub_epi16(_mm512_set1_epi16(128), _mm512_mullo_epi16(m, _mm512_set1_epi16(15))));
+    }
   }
   SCF_INLINE void row(Panel& panel, int r, const blocks::Q4_K* block, int n, const Prepared& p, std::uint32_t flip) {
-    const Z factors = load_z(p.factor), offsets = load_z(p.offset), low = _mm512_set1_epi8(15);
 #pragma GCC unroll 4
     for (int u = 0; u < 4; ++u) {
       if (u == n / 256) return;
 #pragma GCC unroll 2
       for (int half = 0; half < 2; ++half) { // low nibbles are of sub-blocks 4h and 4h+2, high ones of the next
-        const Z levels = flipped(tables(factors, offsets, u % 2 * 16 + 8 * half + u / 2 * 4), flip);
-        const Z of_low = _mm512_shuffle_i64x2(levels, levels, 0xa0),
-                of_high = _mm512_shuffle_i64x2(levels, levels, 0xf5);
+        const Z levels = flipped(four_levels(p.factor[u] + 4 * half, p.offset[u] + 4 * half), flip);
         const Z q = load_z(block[u].q + 64 * half);
         auto* codes = panel.codes + 4 * u + 2 * half;
-        _mm512_store_si512(codes[0][r], _mm512_shuffle_epi8(of_low, _mm512_and_si512(q, low)));
-        _mm512_store_si512(codes[1][r], _mm512_shuffle_epi8(of_high, _mm512_and_si512(_mm512_srli_epi16(q, 4), low)));
+        _mm512_store_si512(codes[0][r], pick(levels, q, 0));
+        _mm512_store_si512(codes[1][r], pick(levels, _mm512_srli_epi16(q, 4), 1));
       }
     }
   }
 
 private:
-  SCF_INLINE void prepare_row(Panel& panel, int r, const blocks::Q4_K* block, int count, Prepared& out) {
-    const auto head = [&](int u) { // d, dmin and the scales
+  /// Of the rows' blocks 15 d and dmin in 32760ths of |15 d| + |dmin|, so that with the six bits of a sub-block no
+  /// value leaves 14 bits; and these sums, of rows 0 to 3 and 4 to 7, or no number.
+  struct Words {
+    Z scale, minimum;
+    F sum[2];
+  };
+
+  /// d, dmin and the scales.
+  SCF_INLINE Z heads_of(const blocks::Q4_K* block, int count) {
+    const auto head = [&](int u) {
       return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + lesser(u, count - 1)));
     };
     Z heads = _mm512_castsi128_si512(head(0));
     heads = _mm512_inserti32x4(heads, head(1), 1);
     heads = _mm512_inserti32x4(heads, head(2), 2);
-    heads = _mm512_inserti32x4(heads, head(3), 3);
-    const Z bytes = scale_bytes(heads);
-    const Z both =
-        _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12), heads);
-    F s[2], m[2], most[2]; // eight sub-blocks of two blocks
+    return _mm512_inserti32x4(heads, head(3), 3);
+  }
+  SCF_INLINE Words whole_scales(const Z (&heads)[8]) {
+    Words words;
+    F s[2], m[2];
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
-      const F d = _mm512_cvtph_ps(i == 0 ? _mm512_castsi512_si256(both) : _mm512_extracti64x4_epi64(both, 1));
-      s[i] =
-          floats(i == 0 ? _mm512_castsi512_si128(bytes) : _mm512_extracti32x4_epi32(bytes, 1)) * _mm512_moveldup_ps(d);
-      m[i] = floats(i == 0 ? _mm512_extracti32x4_epi32(bytes, 2) : _mm512_extracti32x4_epi32(bytes, 3)) *
-             _mm512_movehdup_ps(d); // d and dmin stand in turns
-      most[i] = largest_value(s[i], m[i], 15);
+      const auto two = [&](int row) { return _mm512_unpacklo_epi32(heads[4 * i + row], heads[4 * i + row + 1]); };
+      const Z both = _mm512_unpacklo_epi64(two(0), two(2));
+      const F d = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(both)) * set1(15);
+      const F dmin = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(both, 16)));
+      const F sum = _mm512_abs_ps(d) + _mm512_abs_ps(dmin), unit = _mm512_rcp14_ps(sum) * set1(32760);
+      words.sum[i] = fma(sum, zero(), sum);
+      s[i] = d * unit;
+      m[i] = dmin * unit;
     }
-    const Units units = units_for(larger_lanes(most[0], most[1]));
-    put_scales(panel, r, units.scale, count);
-    const F first = _mm512_shuffle_f32x4(units.inverse, units.inverse, 0x50);
-    const F second = _mm512_shuffle_f32x4(units.inverse, units.inverse, 0xfa);
-    const auto offset = [](F minimum, F inverse) { return fma(zero() - minimum, inverse, set1(128)); };
-    _mm512_store_si512(out.factor, words(s[0] * first, s[1] * second));
-    _mm512_store_si512(out.offset, words(offset(m[0], first), offset(m[1], second)));
+    words.scale = _mm512_packs_epi32(_mm512_cvtps_epi32(s[0]), _mm512_cvtps_epi32(s[1]));
+    words.minimum = _mm512_packs_epi32(_mm512_cvtps_epi32(m[0]), _mm512_cvtps_epi32(m[1]));
+    return words;
   }
-  /// The scales of four blocks, eight each, then their minima: k_scale_min in each lane of 128 bits.
+  /// The scales of four blocks, eight each, and their minima: k_scale_min in each lane of 128 bits.
   SCF_INLINE Z scale_bytes(Z heads) {
     const Z first = _mm512_shuffle_epi8(
         heads, _mm512_broadcast_i32x4(_mm_setr_epi8(4, 5, 6, 7, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)));
@@ -280,20 +287,61 @@ private:
     const Z low = _mm512_srlv_epi32(first, _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0, 4)));
     const Z masks = _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
     const Z high = _mm512_and_si512(_mm512_srli_epi32(upper, 2), _mm512_set1_epi8(0x30));
-    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), masked_or(low, masks, high));
+    return masked_or(low, masks, high);
   }
-  SCF_INLINE F floats(__m128i bytes) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)); }
-  SCF_INLINE Z words(F a, F b) { return _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b)); }
-  /// What codes 0 to 15 of the sub-block at `at` and of the three behind become, in a lane each: (code * factor +
-  /// offset) / 256.
-  SCF_INLINE Z tables(Z factors, Z offsets, int at) {
-    const Z lanes = _mm512_setr_epi64(0, 0, 0x0001000100010001, 0x0001000100010001, 0x0002000200020002,
-                                      0x0002000200020002, 0x0003000300030003, 0x0003000300030003);
-    const Z which = _mm512_add_epi16(lanes, _mm512_set1_epi16(static_cast<short>(at)));
-    const Z factor = _mm512_permutexvar_epi16(which, factors), offset = _mm512_permutexvar_epi16(which, offsets);
+  /// The largest word of each lane of v[i] as its word i.
+  SCF_INLINE Z largest_of(const Z (&v)[8]) {
+    const auto two = [&](int i) {
+      return _mm512_max_epi16(_mm512_unpacklo_epi16(v[i], v[i + 1]), _mm512_unpackhi_epi16(v[i], v[i + 1]));
+    };
+    const auto four = [&](int i) {
+      const Z a = two(i), b = two(i + 2);
+      return _mm512_max_epi16(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    };
+    const Z a = four(0), b = four(4);
+    return _mm512_max_epi16(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+  }
+  /// What makes 256ths of a code of 15 times a word, in 32768ths: 127 codes of the largest, if it has the bits.
+  SCF_INLINE Z put_scales(Panel& panel, int r, int count, Z largest, const Words& of_rows) {
+    Z times[2];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      const Z none = _mm512_setzero_si512();
+      const Z most = i == 0 ? _mm512_unpacklo_epi16(largest, none) : _mm512_unpackhi_epi16(largest, none);
+      const F exact = _mm512_rcp14_ps(_mm512_cvtepi32_ps(most)) * set1(127.0f * 256 * 32768 / 15);
+      times[i] = _mm512_cvtps_epi32(min(exact, set1(32767)));
+      const F scale =
+          of_rows.sum[i] * (_mm512_rcp14_ps(_mm512_cvtepi32_ps(times[i])) * set1(128.0f * 256 * 32768 / 15 / 32760));
+      for (int u = 0; u < count; ++u) _mm_storeu_ps(&panel.scale[u][r + 4 * i], lane(scale, u));
+    }
+    return _mm512_packs_epi32(times[0], times[1]);
+  }
+
+  /// What codes 0 to 15 of four sub-blocks become, in a lane each: (code * factor + offset) / 256.
+  SCF_INLINE Z four_levels(const std::int16_t* factor, const std::int16_t* offset) {
+    const auto in_lanes = [](const std::int16_t* four) {
+      std::uint64_t words;
+      __builtin_memcpy(&words, four, sizeof words);
+      return _mm512_shuffle_epi8(u64_everywhere(words),
+                                 _mm512_setr_epi64(0x0100010001000100, 0x0100010001000100, 0x0302030203020302,
+                                                   0x0302030203020302, 0x0504050405040504, 0x0504050405040504,
+                                                   0x0706070607060706, 0x0706070607060706));
+    };
+    const Z f = in_lanes(factor);
     const Z even_codes = _mm512_broadcast_i32x4(_mm_setr_epi16(0, 2, 4, 6, 8, 10, 12, 14));
-    const Z low = _mm512_add_epi16(_mm512_mullo_epi16(factor, even_codes), offset);
-    return masked_or(_mm512_add_epi16(low, factor), _mm512_set1_epi16(-256), _mm512_srli_epi16(low, 8));
+    const Z low = _mm512_add_epi16(_mm512_mullo_epi16(f, even_codes), in_lanes(offset));
+    return masked_or(_mm512_add_epi16(low, f), _mm512_set1_epi16(-256), _mm512_srli_epi16(low, 8));
+  }
+  /// The levels of the lowest four bits of each byte: 32 of sub-block `sub`, 32 of the next but one.
+  SCF_INLINE Z pick(Z levels, Z codes, int sub) {
+#ifdef __AVX512VBMI__
+    const std::int64_t first = 0x1010101010101010 * sub, second = first + 0x2020202020202020;
+    const Z subs = _mm512_setr_epi64(first, first, first, first, second, second, second, second);
+    return _mm512_permutexvar_epi8(masked_or(codes, _mm512_set1_epi8(15), subs), levels);
+#else
+    const Z table = sub == 0 ? _mm512_shuffle_i64x2(levels, levels, 0xa0) : _mm512_shuffle_i64x2(levels, levels, 0xf5);
+    return _mm512_shuffle_epi8(table, _mm512_and_si512(codes, _mm512_set1_epi8(15)));
+#endif
   }
 };
 
