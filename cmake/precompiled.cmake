@@ -22,3 +22,23 @@ function(precompile target)
     <fstream> <functional> <limits> <map> <memory> <optional> <set> <span> <string> <string_view> <utility> <variant>
     <vector> ${ARGN})
 endfunction()
+
+# precompile_for_many(NAME PROGRAM|LIBRARY PACKAGE HEADER...): the same, once for all that say precompile_as(TARGET NAME).
+# The compiler wants the same -O and -fPIE or -fPIC there and every macro that was set, hence a target of its own, of nothing.
+function(precompile_for_many name kind package)
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp)
+  if(kind STREQUAL "PROGRAM")
+    file(CONFIGURE OUTPUT ${source} CONTENT "int main() {}\n")
+    add_executable(${name} EXCLUDE_FROM_ALL ${source})
+    target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>) # as tools/ and tests/
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  else()
+    file(CONFIGURE OUTPUT ${source} CONTENT "extern const int ${name} = 0;\n")
+    add_library(${name} STATIC EXCLUDE_FROM_ALL ${source})
+  endif()
+  target_link_libraries(${name} PRIVATE fmt::fmt ${package})
+  precompile(${name} <fmt/format.h> ${ARGN})
+endfunction()
+function(precompile_as target name)
+  target_precompile_headers(${target} REUSE_FROM ${name})
+endfunction()
