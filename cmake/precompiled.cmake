@@ -15,6 +15,7 @@ endif()
 # tree without it, for work on the code, proves that sources stand alone.
 if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>) # takes included sources for headers
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:--param=ggc-min-heapsize=1000000>) # KiB before it looks for garbage
 endif()
 
 function(precompile target)
