@@ -167,21 +167,19 @@ Expected expected_sum(const std::vector<float>& w, const std::vector<double>& x)
   return e;
 }
 
-void compare_many(const Isa& isa, const Format& format, const Shape& shape, std::int64_t tokens, Codes codes,
-                  std::mt19937& random) {
-  const Problem p = make_problem(format.dtype, format.act_many, shape, tokens, codes, random);
+void compare_many(const Isa& isa, const Format& format, const Problem& p) {
   const std::vector<float> got = solve(isa, format, p, true);
   const std::string what =
-      fmt::format("{} {}, {} rows, k {}, {} tokens", isa.name, dtype_info(format.dtype).name, shape.rows, p.k, tokens);
+      fmt::format("{} {}, {} rows, k {}, {} tokens", isa.name, dtype_info(format.dtype).name, p.rows, p.k, p.tokens);
   std::vector<std::vector<double>> x;
-  for (std::int64_t t = 0; t < tokens; ++t) x.push_back(activations(p, format.act_many, t));
+  for (std::int64_t t = 0; t < p.tokens; ++t) x.push_back(activations(p, format.act_many, t));
   std::vector<float> w(static_cast<std::size_t>(p.k));
   double error = 0, size = 0;
   for (std::int64_t r = 0; r < p.rows; ++r) {
     find_isa("scalar")
         ->find(format.dtype)
         ->decode(p.w.data() + p.w_stride * static_cast<std::uint64_t>(r), w.data(), p.k);
-    for (std::int64_t t = 0; t < tokens; ++t) {
+    for (std::int64_t t = 0; t < p.tokens; ++t) {
       const Expected e = expected_sum(w, x[static_cast<std::size_t>(t)]);
       const double y = got[static_cast<std::size_t>(t * p.y_stride + r)];
       ASSERT_NEAR(y, e.sum, e.bound) << what << ", row " << r << ", token " << t;
@@ -189,11 +187,11 @@ void compare_many(const Isa& isa, const Format& format, const Shape& shape, std:
       size += e.sum * e.sum;
     }
   }
-  if (p.rows * tokens > 100) {
+  if (p.rows * p.tokens > 100) {
     EXPECT_LT(std::sqrt(error / size), 0.02) << what;
   }
-  for (std::int64_t t = 0; t <= tokens; ++t) // what is nobody's is left alone
-    for (std::int64_t r = t < tokens ? p.rows : 0; r < p.y_stride; ++r)
+  for (std::int64_t t = 0; t <= p.tokens; ++t) // what is nobody's is left alone
+    for (std::int64_t r = t < p.tokens ? p.rows : 0; r < p.y_stride; ++r)
       ASSERT_EQ(got[static_cast<std::size_t>(t * p.y_stride + r)], -1.0f) << what;
   EXPECT_EQ(got, solve(isa, format, p, true)) << what;
 }
@@ -284,8 +282,23 @@ TEST(Products, OfNoRowsReadNoWeights) { // as a worker has them where there are 
 TEST(Products, OfManyTokensRoundWeightsToBytesAndNoMore) {
   std::mt19937 random(21);
   each_block_format([&](const Isa& isa, const Format& format) {
-    for (const Many& many : k_many) compare_many(isa, format, many.shape, many.tokens, Codes::ordinary, random);
-    compare_many(isa, format, {33, 5}, 12, Codes::extreme, random);
+    const auto problem = [&](const Shape& shape, std::int64_t tokens, Codes codes) {
+      return make_problem(format.dtype, format.act_many, shape, tokens, codes, random);
+    };
+    for (const Many& many : k_many) compare_many(isa, format, problem(many.shape, many.tokens, Codes::ordinary));
+    compare_many(isa, format, problem({33, 5}, 12, Codes::extreme));
+  });
+}
+
+TEST(Products, OfManyTokensRoundNoMoreWhereScalesUseOneBit) {
+  std::mt19937 random(25);
+  each_block_format([&](const Isa& isa, const Format& format) {
+    if (format.dtype != DType::q4_k && format.dtype != DType::q5_k) return;
+    Problem p = make_problem(format.dtype, format.act_many, {35, 5}, 16, Codes::ordinary, random);
+    for (std::size_t block = 0; block < p.w.size(); block += dtype_info(format.dtype).block_bytes)
+      for (std::size_t at = 4; at < 16; ++at) // scales and minima of sub-blocks
+        p.w[block + at] &= std::byte{1};
+    compare_many(isa, format, p);
   });
 }
 

@@ -217,7 +217,9 @@ template <> struct OwnFill<FormatQ4_K> {
       _mm512_store_si512(out[i].offset, m);
       most[i] = _mm512_max_epi16(_mm512_abs_epi16(_mm512_sub_epi16(s, m)), _mm512_abs_epi16(m));
     }
-    const Z to_codes = put_scales(panel, r, count, largest_of(most), of_rows);
+    const Z largest = largest_of(most);
+    if (any_below(k_least, largest)) return prepare_exactly(panel, r, block, count, out);
+    const Z to_codes = put_scales(panel, r, count, largest, of_rows);
     for (int i = 0; i < 8; ++i) {
       const Z row = _mm512_set1_epi16(static_cast<short>(0x0202 * i + 0x0100));
       const Z times = _mm512_shuffle_epi8(to_codes, row);
@@ -301,20 +303,44 @@ private:
     const Z a = four(0), b = four(4);
     return _mm512_max_epi16(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
   }
-  /// What makes 256ths of a code of 15 times a word, in 32768ths: 127 codes of the largest, if it has the bits.
+  /// What makes 256ths of a code of 15 times a word, in 32768ths, for the largest to be 127 codes: a word from here on.
+  static constexpr float k_to_codes = 127.0f * 256 * 32768 / 15;
+  static constexpr int k_least = static_cast<int>(k_to_codes / 32767) + 1;
   SCF_INLINE Z put_scales(Panel& panel, int r, int count, Z largest, const Words& of_rows) {
     Z times[2];
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
       const Z none = _mm512_setzero_si512();
       const Z most = i == 0 ? _mm512_unpacklo_epi16(largest, none) : _mm512_unpackhi_epi16(largest, none);
-      const F exact = _mm512_rcp14_ps(_mm512_cvtepi32_ps(most)) * set1(127.0f * 256 * 32768 / 15);
-      times[i] = _mm512_cvtps_epi32(min(exact, set1(32767)));
+      const F exact = _mm512_rcp14_ps(_mm512_cvtepi32_ps(most)) * set1(k_to_codes);
+      times[i] = _mm512_cvtps_epi32(min(exact, set1(32767))); // where all values are zero
       const F scale =
           of_rows.sum[i] * (_mm512_rcp14_ps(_mm512_cvtepi32_ps(times[i])) * set1(128.0f * 256 * 32768 / 15 / 32760));
       for (int u = 0; u < count; ++u) _mm_storeu_ps(&panel.scale[u][r + 4 * i], lane(scale, u));
     }
     return _mm512_packs_epi32(times[0], times[1]);
+  }
+
+  /// Of words that are not zero.
+  SCF_INLINE bool any_below(int bound, Z v) {
+    const Z less_one = _mm512_sub_epi16(v, _mm512_set1_epi16(1));
+    return _mm512_cmplt_epu16_mask(less_one, _mm512_set1_epi16(static_cast<short>(bound - 1))) != 0;
+  }
+  /// The same where sub-blocks use so few of their six bits that words would round away more than codes do.
+  [[gnu::noinline, gnu::cold]] static void prepare_exactly(Panel& panel, int r, const blocks::Q4_K* const* block,
+                                                           int count, Prepared* out) {
+    using Subs = FormatQ4_K::Out;
+    for (int i = 0; i < k_rows_together; ++i)
+      for (int u = 0; u < count; ++u) {
+        Subs subs;
+        FormatQ4_K::unpack(block[i][u], subs);
+        float minimum[Subs::subs];
+        store8(minimum, subs.m[0]);
+        const Recipe<Subs> recipe = recipe_for<Subs>(subs.s, minimum, FormatQ4_K::top);
+        __builtin_memcpy(out[i].factor[u], recipe.factor, sizeof recipe.factor);
+        __builtin_memcpy(out[i].offset[u], recipe.offset, sizeof recipe.offset);
+        panel.scale[u][r + i] = recipe.scale;
+      }
   }
 
   /// What codes 0 to 15 of four sub-blocks become, in a lane each: (code * factor + offset) / 256.
