@@ -37,10 +37,15 @@ struct Result {
 /// How a test tells what it sees. Lives in the child, for one test.
 class Trial {
 public:
-  explicit Trial(Result& result) : result_(result) {}
+  using Tell = std::function<void(const Finding&)>;
+  /// `tell` hears of every finding at once: what is found before a crash is not lost with the process.
+  Trial(Result& result, Tell tell) : result_(result), tell_(std::move(tell)) {}
 
   /// The test goes on.
-  void fail(std::string check, std::string text) { result_.findings.push_back({std::move(check), std::move(text)}); }
+  void fail(std::string check, std::string text) {
+    result_.findings.push_back({std::move(check), std::move(text)});
+    tell_(result_.findings.back());
+  }
   /// Fails and ends the test.
   [[noreturn]] void stop(std::string check, std::string text);
   /// There is nothing to test here.
@@ -54,6 +59,7 @@ public:
 
 private:
   Result& result_;
+  Tell tell_;
 };
 
 /// What Trial::stop and Trial::skip throw.

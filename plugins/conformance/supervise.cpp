@@ -29,12 +29,10 @@ using Clock = std::chrono::steady_clock;
 constexpr int k_most_crashes = 8;            // of one level; what is left is given up
 constexpr std::size_t k_longest_quote = 600; // bytes of what a plugin printed
 
+/// All but the findings, which were told before.
 Json to_json(const Result& r) {
-  Json findings = Json::array();
-  for (const Finding& f : r.findings) findings.push_back({f.check, f.text});
   return {{"outcome", static_cast<int>(r.outcome)},
           {"reason", r.reason},
-          {"findings", findings},
           {"notes", r.notes},
           {"metrics", r.metrics},
           {"seconds", r.seconds}};
@@ -43,7 +41,6 @@ Json to_json(const Result& r) {
 void read_json(const Json& json, Result& r) {
   r.outcome = static_cast<Outcome>(json.at("outcome").get<int>());
   r.reason = json.at("reason");
-  for (const Json& f : json.at("findings")) r.findings.push_back({f.at(0), f.at(1)});
   r.notes = json.at("notes").get<std::vector<std::string>>();
   r.metrics = json.at("metrics").get<std::map<std::string, double>>();
   r.seconds = json.at("seconds");
@@ -128,9 +125,9 @@ void run_body(const Test& test, Trial& trial, Context& context, Result& result) 
   }
 }
 
-Result run_here(const Test& test, Context& context, const Printed& printed) {
+Result run_here(const Test& test, Context& context, const Printed& printed, const Line& line) {
   Result result = blank(test);
-  Trial trial(result);
+  Trial trial(result, [&](const Finding& finding) { line.say({{"finding", {finding.check, finding.text}}}); });
   const std::uint64_t before = printed.size();
   const auto start = Clock::now();
   run_body(test, trial, context, result);
@@ -155,7 +152,7 @@ Result run_here(const Test& test, Context& context, const Printed& printed) {
     Context context(settings);
     for (std::size_t i = begin; i < end; ++i) {
       line.say({{"begin", i}});
-      const Result result = run_here(tests[i], context, printed);
+      const Result result = run_here(tests[i], context, printed, line);
       line.say({{"end", i}, {"result", to_json(result)}});
     }
     line.say({{"closing", true}});
@@ -170,7 +167,7 @@ struct Ending {
   bool orderly = false;
   std::optional<std::size_t> running; // the test that ran when it ended; none: closing
   std::size_t done;                   // tests before this one have their result
-  Finding finding;                    // unless orderly
+  std::vector<Finding> findings;      // of `running`, and last, unless orderly, how the process ended
 };
 
 /// One child for the tests [begin, end).
@@ -205,7 +202,7 @@ public:
     if (hung) kill(pid_, SIGKILL);
     int status = 0;
     waitpid(pid_, &status, 0);
-    if (!ending_.orderly) ending_.finding = hung ? hang() : death(status);
+    if (!ending_.orderly) ending_.findings.push_back(hung ? hang() : death(status));
     return ending_;
   }
 
@@ -237,10 +234,13 @@ private:
       ending_.running = message["begin"].get<std::size_t>();
       mark_ = printed_.size();
       if (watcher_.begin) watcher_.begin(tests_[*ending_.running]);
+    } else if (message.contains("finding")) {
+      ending_.findings.push_back({message["finding"][0], message["finding"][1]});
     } else if (message.contains("end")) {
       const std::size_t i = message["end"];
       Result result = blank(tests_[i]);
       read_json(message["result"], result);
+      result.findings = std::exchange(ending_.findings, {});
       ending_.running.reset();
       ending_.done = i + 1;
       watcher_.end(std::move(result));
@@ -279,9 +279,9 @@ private:
   Ending ending_;
 };
 
-Result failed(Result result, Finding finding) {
+Result failed(Result result, std::vector<Finding> findings) {
   result.outcome = Outcome::fail;
-  result.findings.push_back(std::move(finding));
+  result.findings = std::move(findings);
   return result;
 }
 
@@ -304,13 +304,13 @@ void run_level(const Level& level, const Settings& settings, const Watcher& watc
     next = ending.done;
     if (ending.orderly) continue;
     if (ending.running) {
-      watcher.end(failed(blank(tests[*ending.running]), ending.finding));
+      watcher.end(failed(blank(tests[*ending.running]), ending.findings));
       next = *ending.running + 1;
     } else if (!std::exchange(close_told, true)) {
       Result result;
       result.id = level.name + ":close";
       result.title = "when the plugin was closed behind the tests";
-      watcher.end(failed(std::move(result), ending.finding));
+      watcher.end(failed(std::move(result), ending.findings));
     }
     if (!ending.running && next < end) next = end; // it died before its first word
     if (level.isolated || ++crashes < k_most_crashes) continue;
