@@ -1,4 +1,5 @@
-// IQ2_XXS by AVX2: magnitudes from the grid, their signs put on the activations.
+// IQ2_XXS by AVX2: magnitudes from the grid. With one token their signs are put on the activations; with more, weights
+// are made positive, and what that adds is subtracted by the activations' sums.
 #include "kernels/avx2/blocks256.hpp"
 #include "kernels/avx2/products.hpp"
 
@@ -34,17 +35,19 @@ SCF_INLINE Y sign_of(const Head& head, int group) {
   return _mm256_add_epi8(_mm256_and_si256(_mm256_shuffle_epi8(head.signs[group / 4], at), bit), rest);
 }
 
-struct FormIQ2_XXS : SignedForm<FormIQ2_XXS> {
+struct FormIQ2_XXS : ScaledForm<FormIQ2_XXS> {
   using Block = cpu::SCF_ISA_NAMESPACE::Block;
   static constexpr int blocks = 1;
   SCF_INLINE void unpack(const Block* b, std::int64_t, Codes& out) {
+    constexpr auto most = static_cast<char>(FormatIQ2_XXS::top);
     const Head head = head_of(*b);
     _mm256_store_si256(reinterpret_cast<Y*>(out.scale), head.scales);
     out.unit = head.unit;
+    out.min = to_f8((I8)_mm256_and_si256(head.scales, everywhere(0xffff))) * set8(head.unit * most);
 #pragma GCC unroll 8
     for (int g = 0; g < k_parts; ++g) {
-      out.magnitude[g] = magnitude_of(*b, g);
-      out.sign[g] = sign_of(head, g);
+      const Y code = _mm256_sign_epi8(magnitude_of(*b, g), sign_of(head, g));
+      out.code[g] = _mm256_add_epi8(code, _mm256_set1_epi8(most));
     }
   }
 };
@@ -53,7 +56,7 @@ struct FormIQ2_XXS : SignedForm<FormIQ2_XXS> {
 /// them, so that nothing waits for it.
 void one_token(const GemmArgs& a) {
   using Form = FormIQ2_XXS;
-  const Row x = row_at(a, 0, Form::act_block);
+  const Row x = row_at(a, 0, 256);
   const std::int64_t n = groups(a);
   if (a.rows == 0) return; // more workers than rows
   Head next = head_of(*blocks_at<Form>(a, 0, 0));

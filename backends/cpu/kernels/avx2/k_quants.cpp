@@ -6,10 +6,9 @@ namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 namespace {
 
 /// The product of code and scale is a byte, and sums of four still fit 16 bits.
-struct FormQ2_K {
+struct FormQ2_K : ByteForm {
   using Block = blocks::Q2_K;
-  static constexpr int blocks = 1, act_block = 256;
-  static constexpr bool has_min = true;
+  static constexpr int blocks = 1;
   struct Codes {
     Y code[k_parts];
     F8 min[2]; // of 16 sub-blocks
@@ -54,21 +53,14 @@ struct FormQ2_K {
   SCF_INLINE F8 minima(const Codes& w, const Row& x, std::int64_t i) {
     return fma8(w.min[0], load8(x.sums16 + 16 * i), w.min[1] * load8(x.sums16 + 16 * i + 8));
   }
-  template <int T> SCF_INLINE void add(const Codes& w, const Row (&x)[T], std::int64_t i, F8 (&acc)[T]) {
+  template <int T> SCF_INLINE void add(const Codes& w, const QuantisedRows<T, 256>& x, std::int64_t i, F8 (&acc)[T]) {
     add_block<FormQ2_K, T>(w, x, i, acc);
   }
 };
 
-struct FormQ4_K {
+struct FormQ4_K : ScaledForm<FormQ4_K> {
   using Block = blocks::Q4_K;
-  static constexpr int blocks = 1, act_block = 256;
-  static constexpr bool has_min = true;
-  struct Codes {
-    Y code[k_parts];
-    alignas(32) std::int32_t scale[k_parts];
-    F8 min;
-    float unit;
-  };
+  static constexpr int blocks = 1;
   SCF_INLINE void unpack(const Block* b, std::int64_t, Codes& out) {
     const Y low = _mm256_set1_epi8(15);
 #pragma GCC unroll 4
@@ -82,19 +74,6 @@ struct FormQ4_K {
     _mm256_store_si256(reinterpret_cast<Y*>(out.scale), twice(scales));
     out.min = set8(half_to_float(b->dmin)) * u8_to_f8(bytes.min);
     out.unit = half_to_float(b->d);
-  }
-  template <int T> SCF_INLINE void sums(const Codes& w, const std::byte* const (&x)[T], Y (&sum)[T]) {
-#pragma GCC unroll 8
-    for (int j = 0; j < k_parts; ++j) {
-      const Y code = w.code[j], scale = everywhere(w.scale[j]);
-#pragma GCC unroll 8
-      for (int t = 0; t < T; ++t)
-        sum[t] = _mm256_add_epi32(sum[t], _mm256_madd_epi16(products(code, load_y(x[t] + 32 * j)), scale));
-    }
-  }
-  SCF_INLINE F8 minima(const Codes& w, const Row& x, std::int64_t i) { return w.min * load8(x.sums32 + 8 * i); }
-  template <int T> SCF_INLINE void add(const Codes& w, const Row (&x)[T], std::int64_t i, F8 (&acc)[T]) {
-    add_block<FormQ4_K, T>(w, x, i, acc);
   }
 };
 
