@@ -16,8 +16,7 @@ void many_iq2_xxs(const GemmArgs& args);
 
 template <> struct OwnProduct<DType::q8_0> {
   static constexpr bool has_many = true;
-  /// One token's weights are read as fast as memory gives them by what there is for all sets.
-  static bool takes(const GemmArgs& a) { return a.tokens > 1 && a.k % 256 == 0; }
+  static bool takes(const GemmArgs& a) { return a.k % 256 == 0; }
   static void few(const GemmArgs& a) { few_q8_0(a); }
   static void many(const GemmArgs& a) { many_q8_0(a); }
 };

@@ -1,6 +1,6 @@
-// Q8_0 by AVX2, more than one token, eight blocks at a time. A few tokens have a scale for each block too: the signs of
-// the weights are put on them. Many have one for all eight: then weights become words, in units of the largest scale,
-// and so do activations, for a product of bytes with either of them unsigned would not fit 16 bits.
+// Q8_0 by AVX2, eight blocks at a time. A few tokens have a scale for each block too: the signs of the weights are put
+// on them. Many have one for all eight: then weights become words, in units of the largest scale, and so do
+// activations, for a product of bytes with either of them unsigned would not fit 16 bits.
 #include "kernels/avx2/blocks256.hpp"
 #include "kernels/avx2/products.hpp"
 
