@@ -11,8 +11,8 @@
 // bring activations into it costs little, for a tile meets many panels.
 #pragma once
 
-#include "kernels/formats.hpp"
 #include "kernels/tile_vectors.hpp"
+#include "kernels/units.hpp"
 
 namespace seacliff::cpu::SCF_ISA_NAMESPACE {
 
@@ -124,10 +124,6 @@ typedef std::int16_t W16 __attribute__((vector_size(32)));
 typedef std::int16_t W32 __attribute__((vector_size(64))); // 64 codes, two to a word
 typedef std::uint16_t UW32 __attribute__((vector_size(64)));
 
-SCF_INLINE F8 choose8(I8 mask, F8 a, F8 b) { return (F8)(((I8)a & mask) | ((I8)b & ~mask)); }
-SCF_INLINE F8 max8(F8 a, F8 b) { return choose8(a > b, a, b); }
-SCF_INLINE F8 abs8(F8 a) { return (F8)((I8)a & 0x7fffffff); }
-SCF_INLINE I8 round8(F8 a) { return __builtin_convertvector(a + choose8(a < 0, set8(-0.5f), set8(0.5f)), I8); }
 SCF_INLINE W32 join_codes(B a, B b) {
   return (W32)__builtin_shufflevector((W16)a, (W16)b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
                                       19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
@@ -135,7 +131,7 @@ SCF_INLINE W32 join_codes(B a, B b) {
 
 /// 256 weights as (code * factor + offset) / 256 in units of `scale`, per sub-block.
 template <class Out> struct Recipe {
-  static constexpr int subs = 256 / Out::sub; // 8 or 16
+  static constexpr int subs = Unit<Out>::subs;
   alignas(32) std::int16_t factor[subs], offset[subs];
   float scale;
 };
@@ -143,17 +139,10 @@ template <class Out> struct Recipe {
 /// The largest |scale * code - min| becomes 127. `top`: the largest code.
 template <class Out> SCF_INLINE Recipe<Out> recipe_for(const float* scale, const float* min, float top) {
   constexpr int subs = Recipe<Out>::subs;
-  F8 largest{}, poison{}; // NaN if a scale is no number
-  for (int i = 0; i < subs; i += 8) {
-    const F8 s = load8(scale + i) * set8(top), m = Out::has_min ? load8(min + i) : F8{};
-    largest = max8(largest, max8(abs8(s - m), abs8(m)));
-    poison = poison + (s - m) * 0.0f;
-  }
-  float high = 0;
-  for (int i = 0; i < 8; ++i) high = greater(high, largest[i]);
+  const Extent extent = extent_of<Out>(scale, min, top);
   Recipe<Out> recipe;
-  recipe.scale = high / 127.0f + sum8(poison);
-  const F8 inverse = set8(high > 0 ? 127.0f * 256.0f / high : 0.0f);
+  recipe.scale = extent.largest * (1 / 127.0f) + extent.poison;
+  const F8 inverse = set8(extent.largest > 0 ? 127.0f * 256.0f / extent.largest : 0.0f);
   typedef std::int16_t Shorts __attribute__((vector_size(16)));
   for (int i = 0; i < subs; i += 8) {
     store_as(recipe.factor + i, __builtin_convertvector(round8(load8(scale + i) * inverse), Shorts));
@@ -188,27 +177,12 @@ template <class Out> SCF_INLINE U16 requantise(B first, B second, const Recipe<O
 template <class Fmt>
 SCF_INLINE float fill_unit(const typename Fmt::Block* block, int n, std::uint8_t* out, std::uint32_t flip) {
   using Out = typename Fmt::Out;
-  constexpr int blocks = 8 / Out::vectors;
-  B codes[8];
-  alignas(32) float scale[Recipe<Out>::subs] = {}, min[Recipe<Out>::subs] = {};
-#pragma GCC unroll 8
-  for (int i = 0; i < blocks; ++i) {
-    if (blocks > 1 && 32 * i >= n) {
-      codes[i] = B{};
-      continue;
-    }
-    Out u;
-    Fmt::unpack(block[i], u);
-#pragma GCC unroll 8
-    for (int j = 0; j < Out::vectors; ++j) codes[i * Out::vectors + j] = u.c[j];
-    __builtin_memcpy(scale + i * Out::subs, u.s, sizeof u.s);
-    if constexpr (Out::has_min)
-      for (int m = 0; m < Out::min_vectors; ++m) store8(min + 8 * m, u.m[m]);
-  }
-  const Recipe<Out> recipe = recipe_for<Out>(scale, min, static_cast<float>(Fmt::top));
+  Unit<Out> unit;
+  unpack_unit<Fmt>(block, n, unit);
+  const Recipe<Out> recipe = recipe_for<Out>(unit.scale, unit.min, static_cast<float>(Fmt::top));
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i)
-    store_as(out + i * k_panel_rows * 64, requantise(codes[2 * i], codes[2 * i + 1], recipe, i) ^ flip);
+    store_as(out + i * k_panel_rows * 64, requantise(unit.codes[2 * i], unit.codes[2 * i + 1], recipe, i) ^ flip);
   return recipe.scale;
 }
 

@@ -33,7 +33,11 @@ SCF_INLINE F8 load8(const float* p) {
 SCF_INLINE F8 set8(float v) { return F8{v, v, v, v, v, v, v, v}; }
 /// Lanes 0-3 = a, 4-7 = b: the scales of the two halves of a B.
 SCF_INLINE F8 pair8(float a, float b) { return F8{a, a, a, a, b, b, b, b}; }
-SCF_INLINE float sum8(F8 v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
-SCF_INLINE std::int32_t sum8(I8 v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+/// ((v0 + v4) + (v2 + v6)) + ((v1 + v5) + (v3 + v7)).
+template <class V> SCF_INLINE auto sum8(V v) {
+  const auto four = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+  const auto two = four + __builtin_shufflevector(four, four, 2, 3, 0, 1);
+  return two[0] + two[1];
+}
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE
