@@ -5,9 +5,8 @@
 //   Block, blocks          what lies in memory, how many of them are 256 weights
 //   Codes                  256 unpacked weights
 //   unpack(block, n, codes)   n: blocks that are there, `blocks` or fewer; the rest is zeros
-//   Tokens<T>              T rows of activations, as they are multiplied: of (args, token, block, blocks), `blocks`
-//   groups
-//                          of 256 elements from `block` on
+//   Tokens<T>(args, token, block, blocks)   T rows of activations as they are multiplied, `blocks` groups of 256
+//                          elements from `block` on
 //   add<T>(codes, x, i, acc)  acc[t] += the weights times the i-th group of x, in eight lanes
 //   many_rows, many_blocks    rows and groups that are unpacked before many tokens meet them: what is unpacked fits a
 //                          second-level cache, what eight tokens have opposite a first-level one
