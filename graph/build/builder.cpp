@@ -21,7 +21,7 @@ public:
     tokens_ = graph_.add_value(Role::input, {DType::i32, {n_tokens_}}, "tokens");
     pos_ = graph_.add_value(Role::input, {DType::i32, {n_tokens_}}, "pos");
     seq_ = graph_.add_value(Role::input, {DType::i32, {n_tokens_, {3}}}, "seq");
-    const ValueId out_rows = graph_.add_value(Role::input, {DType::i32, {n_outputs_}}, "out_rows");
+    out_rows_ = graph_.add_value(Role::input, {DType::i32, {n_outputs_}}, "out_rows");
 
     const ValueId embedding = node("gather_rows", {global("token_embd.weight"), tokens_}, {}, "embed");
     ValueId streams = node("repeat_streams", {embedding}, {{"n", hp_.n_streams}}, "streams");
@@ -29,7 +29,7 @@ public:
       streams = hyper_connected(streams, "attn", [this](ValueId x) { return attention(x); });
       streams = hyper_connected(streams, "ffn", [this](ValueId x) { return feed_forward(x); });
     }
-    head(streams, out_rows);
+    head(streams);
     return std::move(graph_);
   }
 
@@ -103,11 +103,22 @@ private:
         nodes("hc_pre", {streams, weight(fn + "_fn.weight"), weight(fn + "_base.weight"), weight(fn + "_scale.weight")},
               {{"iters", hp_.sinkhorn_iters}, {"eps", hp_.hc_eps}, {"rms_eps", hp_.rms_eps}}, kind + ".hc_pre");
     const ValueId x = rms_norm(pre[0], weight(kind + "_norm.weight"), kind + ".norm");
-    const ValueId y = sublayer(x);
-    const ValueId out = node("hc_post", {streams, y, pre[1], pre[2]}, {}, kind + ".hc_post");
+    Operands post{streams, sublayer(x), pre[1], pre[2]};
+    if (kind == "attn" && narrows()) {
+      post[0] = wanted(post[0], "attn.streams_rows");
+      post[2] = wanted(post[2], "attn.post_rows");
+      post[3] = wanted(post[3], "attn.comb_rows");
+    }
+    const ValueId out = node("hc_post", std::move(post), {}, kind + ".hc_post");
     in_layer_ = false;
     return out;
   }
+
+  /// Whether this layer, behind its attention, computes the wanted rows alone: behind the last one nobody asks for
+  /// others. A hash-routed layer asks for all tokens.
+  bool narrows() const { return layer_ == hp_.n_layers - 1 && !hp_.hash_routed(layer_); }
+  /// The rows of x whose logits are wanted.
+  ValueId wanted(ValueId x, std::string_view path) { return node("gather_rows", {x, out_rows_}, {}, path); }
 
   ValueId attention(ValueId x) {
     const ValueId q_low =
@@ -133,6 +144,7 @@ private:
     Attrs inverse = rope_attrs();
     inverse.set("inverse", std::int64_t{1});
     o = node("rope_tail", {o, pos_}, std::move(inverse), "attn.o_rope");
+    if (narrows()) o = wanted(o, "attn.o_rows");
     return node("attn_out_grouped", {o, weight("attn_output_a.weight"), weight("attn_output_b.weight")},
                 {{"groups", hp_.o_groups}, {"act8", flag(opt_.act8)}}, "attn.out");
   }
@@ -196,8 +208,9 @@ private:
   }
 
   /// Only the rows whose logits are wanted go through the head.
-  void head(ValueId streams, ValueId out_rows) {
-    const ValueId rows = node("gather_rows", {streams, out_rows}, {}, "head.rows");
+  void head(ValueId streams) {
+    const Dim tokens = graph_.value(streams).type.dims.front();
+    const ValueId rows = tokens == n_outputs_ ? streams : wanted(streams, "head.rows");
     const ValueId mixed =
         node("hc_head",
              {rows, global("output_hc_fn.weight"), global("output_hc_base.weight"), global("output_hc_scale.weight")},
@@ -214,7 +227,7 @@ private:
   const BuildOptions& opt_;
   Graph graph_;
   Dim n_tokens_, n_outputs_;
-  ValueId tokens_ = k_none, pos_ = k_none, seq_ = k_none;
+  ValueId tokens_ = k_none, pos_ = k_none, seq_ = k_none, out_rows_ = k_none;
   std::int64_t layer_ = 0;
   bool in_layer_ = false;
 };

@@ -4,8 +4,8 @@
 // and high * low are added. Where 8 bits of activations are enough, they have no low part; weights that are bf16
 // already, whatever their format, have none either.
 //
-// Tokens are the A operand: they are packed without a shuffle, and a row of sums is a piece of a row of y. Weights are
-// transposed into the B operand, a panel of 32 rows for up to 512 tokens, whose packed elements stay in the
+// Weights are the A operand, a panel of 32 rows for up to 512 tokens: they are prepared for every piece of tokens, and
+// that takes no shuffle. Tokens are transposed into the B operand, once where they come packed; they stay in the
 // second-level cache while one panel after the other passes.
 #include "kernels/families.hpp"
 #include "kernels/simd.hpp"
@@ -35,7 +35,7 @@ template <int PARTS> struct Tokens {
   bool low;
 };
 static_assert(k_square == k_packed_plain.tokens && k_unit == k_packed_plain.k && sizeof(Tokens<1>) <= k_packed_bytes);
-/// Tiles 0-3 one behind the other.
+/// Tiles 0-3 one behind the other: rows of weights x tokens, 16 by 16.
 struct Square {
   alignas(64) float sum[2][2][16][16];
 };
@@ -73,26 +73,32 @@ template <int PARTS> SCF_INLINE Cut words_of(const float* x) {
   if constexpr (PARTS == 1) return pair({nearest(load_as<F16>(x)), U16{}}, {nearest(load_as<F16>(x + 16)), U16{}});
   return pair(cut_near(x), cut_near(x + 16));
 }
-/// One row of a step's tiles. Adds to `low` what is in its low part.
-template <int PARTS> SCF_INLINE void put_words(std::int8_t* to, const Cut& words, U16& low) {
-  store_as(to, words.high);
+/// A step of 32 rows into the B operand; the low tiles behind the high ones, if there are any. Adds to `low` what is
+/// in them. `words(r)` of row r.
+template <int PARTS, class Words> SCF_INLINE void put_step(std::int8_t* out, U16& low, Words words) {
+  Cut all[k_square];
+  for (int r = 0; r < k_square; ++r) all[r] = words(r);
+  for (int half = 0; half < 2; ++half)
+    transpose_words([&](int r) { return &all[16 * half + r].high; }, out + half * k_tile_bytes);
   if constexpr (PARTS == 1) return;
-  store_as(to + k_low, words.low);
-  low |= words.low;
+  for (const Cut& row : all) low |= row.low;
+  for (int half = 0; half < 2; ++half)
+    transpose_words([&](int r) { return &all[16 * half + r].low; }, out + k_low + half * k_tile_bytes);
 }
-
-/// Row r of a unit: n elements, zeros behind them.
+/// n elements of 32 tokens, zeros behind them. Adds to `low` what is in the low parts.
 template <int PARTS>
-SCF_INLINE void pack_row(Packed<PARTS>& out, std::int64_t r, const float* x, std::int64_t n, std::int64_t steps,
-                         U16& low) {
-  const std::int64_t tile = r / 16 * k_tile_bytes + 64 * (r % 16), whole = n / k_square;
-  for (std::int64_t s = 0; s < whole; ++s) put_words<PARTS>(out.step[s] + tile, words_of<PARTS>(x + s * k_square), low);
-  for (std::int64_t s = whole; s < steps; ++s) {
+SCF_INLINE void pack_unit(Packed<PARTS>& out, const float* const (&row)[k_square], std::int64_t n, U16& low) {
+  const std::int64_t whole = n / k_square;
+  for (std::int64_t s = 0; s < whole; ++s)
+    put_step<PARTS>(out.step[s], low, [&](int r) { return words_of<PARTS>(row[r] + s * k_square); });
+  if (whole * k_square == n) return;
+  put_step<PARTS>(out.step[whole], low, [&](int r) {
     float part[k_square] = {};
-    for (std::int64_t i = 0; i < n - s * k_square; ++i) part[i] = x[s * k_square + i];
-    put_words<PARTS>(out.step[s] + tile, words_of<PARTS>(part), low);
-  }
+    for (std::int64_t i = whole * k_square; i < n; ++i) part[i - whole * k_square] = row[r][i];
+    return words_of<PARTS>(part);
+  });
 }
+alignas(64) constexpr float k_no_token[k_unit] = {};
 /// Args: GemmArgs or PackArgs.
 template <class Args> SCF_INLINE const float* x_at(const Args& a, std::int64_t token) {
   const std::int64_t row = a.x_row != nullptr ? a.x_row[token] : token;
@@ -100,58 +106,64 @@ template <class Args> SCF_INLINE const float* x_at(const Args& a, std::int64_t t
 }
 
 /// A unit's elements of tokens [first, first + count), zeros for those that are missing.
-template <int PARTS>
-SCF_INLINE void pack_tokens(Tokens<PARTS>& out, const GemmArgs& a, std::int64_t first, std::int64_t count,
+template <int PARTS, class Args>
+SCF_INLINE bool pack_tokens(Packed<PARTS>& out, const Args& a, std::int64_t first, std::int64_t count,
                             const Stretch& c) {
+  const float* row[k_square];
+  for (int r = 0; r < k_square; ++r) row[r] = r < count ? x_at(a, first + r) + c.begin : k_no_token;
   U16 low{};
-  for (std::int64_t r = 0; r < k_square; ++r) {
-    const bool real = r < count;
-    pack_row(out.operand, r, real ? x_at(a, first + r) + c.begin : nullptr, real ? c.n : 0, c.steps(), low);
-  }
-  out.low = PARTS > 1 && any(low);
+  pack_unit(out, row, c.n, low);
+  return PARTS > 1 && any(low);
 }
 
-template <bool BRAIN> SCF_INLINE Cut cut_weights(const std::byte* p) {
+template <bool BRAIN> SCF_INLINE F16 load_weights(const std::byte* p) {
   float v[16]; // nothing but a name where a vector has 16 elements
   for (int i = 0; i < 16; i += k_lanes) store(v + i, BRAIN ? load_bf16(p + 2 * i) : load_f16(p + 2 * i));
-  return cut(v);
+  return load_as<F16>(v);
 }
-
-/// A step of 32 weight rows, `left` elements of it real. Returns whether the low tiles are needed, and made.
-template <bool BRAIN>
-SCF_INLINE bool pack_weights(std::int8_t* out, const std::byte* const (&row)[k_square], std::int64_t at,
-                             std::int64_t left) {
-  Cut words[k_square];
+/// A step of 32 weight rows into the A operand, row(r) the r-th. `exact`: as if all were bf16 already; returns whether
+/// they are, else the low tiles are made too.
+template <bool BRAIN, class Row> SCF_INLINE bool put_rows(std::int8_t* out, bool exact, Row row) {
   U16 low{};
-  for (std::int64_t r = 0; r < k_square; ++r) {
-    const std::byte* p = row[r] + 2 * at;
-    std::byte part[2 * k_square];
-    if (left < k_square) {
-      __builtin_memset(part, 0, sizeof part);
-      __builtin_memcpy(part, p, static_cast<std::size_t>(2 * left));
-      p = part;
+  for (int r = 0; r < k_square; ++r, out += 64) {
+    const std::byte* p = row(r);
+    const F16 even = load_weights<BRAIN>(p), odd = load_weights<BRAIN>(p + k_square);
+    if (exact) {
+      store_as(out, reinterpret_cast<U16>(even) >> 16 | reinterpret_cast<U16>(odd));
+      low |= reinterpret_cast<U16>(even) | reinterpret_cast<U16>(odd);
+    } else {
+      const Cut words = pair(cut(even), cut(odd));
+      store_as(out, words.high);
+      store_as(out + k_low, words.low);
     }
-    words[r] = pair(cut_weights<BRAIN>(p), cut_weights<BRAIN>(p + k_square));
-    low |= words[r].low;
   }
-  transpose_words([&](int r) { return &words[r].high; }, out);
-  transpose_words([&](int r) { return &words[16 + r].high; }, out + k_tile_bytes);
-  if (BRAIN || !any(low)) return false;
-  transpose_words([&](int r) { return &words[r].low; }, out + k_low);
-  transpose_words([&](int r) { return &words[16 + r].low; }, out + k_low + k_tile_bytes);
-  return true;
+  return BRAIN || (exact && !any(low & 0xffffu));
 }
 
 /// A unit's elements of rows [row, row + 32); from a.rows on they are the last one again, and not written later.
 template <bool BRAIN> void fill_panel(Panel& panel, const GemmArgs& a, std::int64_t row, const Stretch& c) {
   const std::byte* from[k_square];
   for (std::int64_t r = 0; r < k_square; ++r)
-    from[r] = a.w + static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride;
+    from[r] = a.w + static_cast<std::uint64_t>(lesser(row + r, a.rows - 1)) * a.w_stride + 2 * c.begin;
+  bool exact = true;
   for (std::int64_t s = 0; s < c.steps(); ++s) {
-    const std::int64_t at = c.begin + s * k_square;
+    std::int8_t* out = panel.operand.step[s];
+    const std::int64_t at = 2 * s * k_square, left = c.n - s * k_square;
+    std::byte part[k_square][2 * k_square];
+    const auto whole = [&](int r) { return from[r] + at; };
+    const auto tail = [&](int r) {
+      __builtin_memset(part[r], 0, sizeof part[r]);
+      __builtin_memcpy(part[r], from[r] + at, static_cast<std::size_t>(2 * left));
+      return part[r];
+    };
+    const auto put = [&](bool as_exact) {
+      return left < k_square ? put_rows<BRAIN>(out, as_exact, tail) : put_rows<BRAIN>(out, as_exact, whole);
+    };
     // A chunk of a row is too short for the hardware to run ahead into the next panel.
-    for (const std::byte* p : from) __builtin_prefetch(p + 2 * at + k_square * static_cast<std::int64_t>(a.w_stride));
-    panel.low[s] = pack_weights<BRAIN>(panel.operand.step[s], from, at, lesser(k_square, c.n - s * k_square));
+    for (const std::byte* p : from) __builtin_prefetch(p + at + k_square * static_cast<std::int64_t>(a.w_stride));
+    exact = exact && put(true);
+    if (!exact) put(false);
+    panel.low[s] = !exact;
   }
 }
 
@@ -181,15 +193,15 @@ SCF_INLINE void multiply(const std::byte* x, std::uint64_t stride, const Panel* 
   for (const Panel* w = panel; n > 0; n -= k_unit, x += stride, ++w) {
     const auto& tokens = *reinterpret_cast<const Tokens<PARTS>*>(x);
     for (std::int64_t s = 0; s < blocks_of(lesser(n, k_unit)); ++s) {
-      load_b(w->operand.step[s]);
+      load_a(w->operand.step[s]);
       if (PARTS > 1 && tokens.low) {
-        load_a(tokens.operand.step[s] + k_low);
+        load_b(tokens.operand.step[s] + k_low);
         add_products();
       }
-      load_a(tokens.operand.step[s]);
+      load_b(tokens.operand.step[s]);
       add_products();
       if (w->low[s]) {
-        load_b(w->operand.step[s] + k_low);
+        load_a(w->operand.step[s] + k_low);
         add_products();
       }
     }
@@ -197,13 +209,17 @@ SCF_INLINE void multiply(const std::byte* x, std::uint64_t stride, const Panel* 
   store_tiles(out);
 }
 
-/// 32 tokens x 32 rows into y; what lies outside is left out.
+/// 32 rows x 32 tokens into y; what lies outside is left out.
 SCF_INLINE void write(const Square& sums, const GemmArgs& a, std::int64_t row, std::int64_t token) {
   const std::int64_t rows = lesser(k_square, a.rows - row), tokens = lesser(k_square, a.tokens - token);
+  alignas(64) float by_token[2][16][16];
   for (std::int64_t t = 0; t < tokens; ++t) {
+    if (t % 16 == 0)
+      for (int half = 0; half < 2; ++half)
+        transpose_words([&](int r) { return sums.sum[half][t / 16][r]; }, by_token[half]);
     float* y = a.y + (a.y_row != nullptr ? a.y_row[token + t] : token + t) * a.y_stride + row;
     for (std::int64_t r = 0; r < rows; r += 16) {
-      const float* from = sums.sum[t / 16][r / 16][t % 16];
+      const float* from = by_token[r / 16][t % 16];
       if (r + 16 <= rows)
         store_as(y + r, load_as<F16>(from));
       else
@@ -229,9 +245,10 @@ void multiply_block(const GemmArgs& a, const Room<PARTS>& room, std::int64_t row
           static_cast<std::uint64_t>(token / k_square) * across;
     else
       each_unit(c, [&](std::int64_t u, const Stretch& unit) {
-        for (std::int64_t b = 0; b < blocks; ++b)
-          pack_tokens(room.tokens[u * blocks + b], a, token + b * k_square, lesser(k_square, tokens - b * k_square),
-                      unit);
+        for (std::int64_t b = 0; b < blocks; ++b) {
+          Tokens<PARTS>& to = room.tokens[u * blocks + b];
+          to.low = pack_tokens(to.operand, a, token + b * k_square, lesser(k_square, tokens - b * k_square), unit);
+        }
       });
     for (std::int64_t p = 0; p < panels; ++p) {
       each_unit(c, [&](std::int64_t u, const Stretch& unit) {
@@ -276,13 +293,10 @@ void plain_tiles(DType dtype, const GemmArgs& args) {
 }
 
 void plain_tiles_pack(const PackArgs& args) {
-  U16 low{};
-  for (std::int64_t r = 0; r < k_square; ++r)
-    each_unit({0, args.k}, [&](std::int64_t u, const Stretch& c) {
-      auto* unit = reinterpret_cast<Tokens<1>*>(args.out + static_cast<std::uint64_t>(u) * args.out_stride);
-      const bool real = r < args.tokens;
-      pack_row(unit->operand, r, real ? x_at(args, r) + c.begin : nullptr, real ? c.n : 0, c.steps(), low);
-    });
+  each_unit({0, args.k}, [&](std::int64_t u, const Stretch& c) {
+    auto* unit = reinterpret_cast<Tokens<1>*>(args.out + static_cast<std::uint64_t>(u) * args.out_stride);
+    pack_tokens(unit->operand, args, 0, args.tokens, c);
+  });
 }
 
 } // namespace seacliff::cpu::SCF_ISA_NAMESPACE
