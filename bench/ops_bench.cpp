@@ -7,6 +7,8 @@
 #include "ops/cases/data.hpp"
 #include "ops/cases/run_case.hpp"
 
+#include <seacliff/sdk/scratch.hpp>
+
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -259,15 +261,17 @@ public:
     }
     tickets_ = std::vector<sdk::Ticket>(kernel_->tickets());
     if (kernel_->in_place()) out_[0].data = in_[0].data; // as in a program
-    scratch_.resize(kernel_->scratch_bytes(workers) + 64);
-    void* at = scratch_.data();
-    std::size_t room = scratch_.size();
-    scratch_begin_ = static_cast<std::byte*>(std::align(64, scratch_.size() - 64, at, room));
+    const std::uint64_t scratch = sdk::align_up(kernel_->scratch_bytes(workers), 64), form = kernel_->form().bytes;
+    memory_.resize(scratch + form + 64);
+    void* at = memory_.data();
+    std::size_t room = memory_.size();
+    scratch_ = {static_cast<std::byte*>(std::align(64, scratch + form, at, room)), scratch};
   }
 
   void run(Team& team) {
     for (sdk::Ticket& ticket : tickets_) ticket = 0;
-    const sdk::KernelCall call{in_, out_, {scratch_begin_, scratch_.size() - 64}, tickets_.data()};
+    sdk::KernelCall call{in_, out_, scratch_, tickets_.data()};
+    call.form = scratch_.data() + scratch_.size();
     struct Task {
       const sdk::Kernel& kernel;
       const sdk::KernelCall& call;
@@ -303,8 +307,8 @@ private:
   std::unique_ptr<sdk::Kernel> kernel_;
   std::vector<sdk::Tensor> in_, out_;
   std::vector<sdk::Ticket> tickets_;
-  std::vector<std::byte> scratch_;
-  std::byte* scratch_begin_ = nullptr;
+  std::vector<std::byte> memory_;
+  std::span<std::byte> scratch_;
 };
 
 ops::Cost cost_of(const ops::Case& test) {

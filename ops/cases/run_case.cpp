@@ -160,6 +160,24 @@ OneNodeGraph::OneNodeGraph(const Case& test, std::int64_t max_tokens, std::uint3
 
 namespace {
 
+/// Memory for a kernel, with rubbish in it and behind it.
+class Room {
+public:
+  explicit Room(std::uint64_t bytes) : bytes_(bytes), lines_(bytes / sizeof(Line) + 1) {
+    std::memset(static_cast<void*>(lines_.data()), k_rubbish, lines_.size() * sizeof(Line));
+  }
+  std::span<std::byte> memory() { return {lines_.front().bytes, bytes_}; }
+  bool overrun() const {
+    const auto* begin = lines_.front().bytes;
+    return std::any_of(begin + bytes_, begin + lines_.size() * sizeof(Line),
+                       [](std::byte b) { return b != std::byte{k_rubbish}; });
+  }
+
+private:
+  std::uint64_t bytes_;
+  std::vector<Line> lines_;
+};
+
 /// `in_place`: output 0 is written over input 0.
 Outputs run_made(const sdk::Kernel& kernel, const Case& test, std::uint32_t workers, bool in_place) {
   const Schema& schema = *find_schema(test.op);
@@ -176,14 +194,12 @@ Outputs run_made(const sdk::Kernel& kernel, const Case& test, std::uint32_t work
     out.push_back(alias >= 0 ? in[static_cast<std::size_t>(alias)] : tensor_of(outputs[o]));
   }
   if (in_place) out[0].data = in[0].data;
-  const std::uint64_t bytes = kernel.scratch_bytes(workers);
-  std::vector<Line> scratch(bytes / sizeof(Line) + 1);
-  std::memset(static_cast<void*>(scratch.data()), k_rubbish, scratch.size() * sizeof(Line));
+  Room scratch(kernel.scratch_bytes(workers)), form(kernel.form().bytes);
   std::vector<sdk::Ticket> tickets(kernel.tickets());
-  run_team(kernel, {in, out, {scratch.front().bytes, bytes}, tickets.data()}, workers);
-  const auto* behind = scratch.front().bytes + bytes;
-  const auto* end = scratch.front().bytes + scratch.size() * sizeof(Line);
-  if (std::any_of(behind, end, [](std::byte b) { return b != std::byte{k_rubbish}; }))
+  sdk::KernelCall call{in, out, scratch.memory(), tickets.data()};
+  call.form = form.memory().data();
+  run_team(kernel, call, workers);
+  if (scratch.overrun() || form.overrun())
     throw Error(Code::internal, fmt::format("{} '{}': the kernel wrote behind its scratch", test.op, test.name));
 
   for (std::size_t o = 0; o < outputs.size(); ++o)

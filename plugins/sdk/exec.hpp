@@ -212,6 +212,8 @@ private:
                         tickets,
                         {},
                         {}});
+      if (node.form != SCF_NONE) calls_.back().form = scratch_ + segment_->forms()[node.form].scratch_offset;
+      calls_.back().formed = node.formed;
       tickets += node.kernel->tickets();
     }
     join();

@@ -108,6 +108,8 @@ struct KernelCall {
   std::span<const Joined> before = {}, after = {}; // see Kernel::takes_before
   const Joined* reader = nullptr;                  // see Kernel::takes_early; takes what is there
   bool taken = false;                              // input 0 has been, all of it
+  std::byte* form = nullptr;                       // see Kernel::form; 64-byte aligned
+  bool formed = false;                             // it is there, made by a kernel before this one
 
   /// Elements [range) of input 0 are wanted, of output 0 are there.
   inline void run_before(Range range) const noexcept;
@@ -153,6 +155,15 @@ public:
     (void)call;
     (void)range;
   }
+  /// What the kernel makes of all of input 0 before it does anything else; bytes 0: nothing. Kernels that read the same
+  /// value and say the same share it: the first makes it, in `call.form`, and goes on behind a barrier; the others find
+  /// `call.formed` set.
+  struct Form {
+    const void* kind = nullptr;
+    std::uint64_t bytes = 0;
+    friend bool operator==(const Form&, const Form&) = default;
+  };
+  virtual Form form() const { return {}; }
   virtual void run(const KernelCall& call, const Worker& worker) const noexcept = 0;
 };
 

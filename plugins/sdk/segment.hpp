@@ -79,6 +79,16 @@ struct SegmentNode {
   std::uint32_t before = 0, after = 0; // neighbours that have joined this node
   std::uint32_t reader = SCF_NONE;     // the node, of this program, that takes early what this one makes
   bool taken = false;                  // is such a one
+  std::uint32_t form = SCF_NONE;       // the segment's form that it reads,
+  bool formed = false;                 // which a node before it has made
+};
+
+/// What kernels make of a value for themselves and each other, see Kernel::form.
+struct SegmentForm {
+  std::uint32_t value = SCF_NONE;
+  Kernel::Form form;
+  std::size_t first = 0, last = 0; // nodes
+  std::uint64_t scratch_offset = 0;
 };
 
 /// A symbol that some operand uses, with the largest value that fits all of them.
@@ -96,12 +106,14 @@ public:
       add_node(graph, strided(graph.nodes, graph.node_stride, i), catalogue);
     join_rows();
     find_early_readers();
+    share_forms();
     share_memory();
     place(assign_phases());
   }
 
   const std::vector<SegmentValue>& values() const { return values_; }
   const std::vector<SegmentNode>& nodes() const { return nodes_; }
+  const std::vector<SegmentForm>& forms() const { return forms_; }
   const std::vector<std::uint32_t>& operands() const { return operands_; } // value ids, inputs then outputs per node
   const std::vector<SegmentSymbol>& symbols() const { return symbols_; }
   std::uint32_t workers() const { return workers_; }
@@ -278,6 +290,22 @@ private:
     }
   }
 
+  void share_forms() {
+    for (std::size_t n = 0; n < nodes_.size(); ++n) {
+      const Kernel::Form form = nodes_[n].kernel->form();
+      if (form.bytes == 0 || nodes_[n].joined) continue;
+      const std::uint32_t value = inputs(nodes_[n])[0];
+      auto same = forms_.end();
+      if (is_temporary(value))
+        same = std::find_if(forms_.begin(), forms_.end(),
+                            [&](const SegmentForm& other) { return other.value == value && other.form == form; });
+      nodes_[n].formed = same != forms_.end();
+      if (!nodes_[n].formed) same = forms_.insert(forms_.end(), {value, form, n, n, 0});
+      same->last = n;
+      nodes_[n].form = static_cast<std::uint32_t>(same - forms_.begin());
+    }
+  }
+
   /// Results that take the memory of an input: the kernel can, and no later node reads the input.
   void share_memory() {
     std::vector<std::size_t> first(values_.size(), nodes_.size()), last(values_.size(), 0);
@@ -369,7 +397,11 @@ private:
       early[reader] = static_cast<std::uint32_t>(lifetimes.size());
       lifetimes.push_back({nodes_[reader].scratch_bytes, phases[n], phases[reader], 0});
     }
+    const std::size_t first_form = lifetimes.size();
+    for (const SegmentForm& form : forms_)
+      lifetimes.push_back({form.form.bytes, phases[form.first], phases[form.last], 0});
     const std::uint64_t temporaries = plan_scratch(lifetimes, k_align);
+    for (std::size_t f = 0; f < forms_.size(); ++f) forms_[f].scratch_offset = lifetimes[first_form + f].offset;
     for (std::size_t id = 0; id < values_.size(); ++id)
       if (slot[id] != SCF_NONE) values_[id].scratch_offset = lifetimes[slot[id]].offset;
 
@@ -391,6 +423,7 @@ private:
   std::uint32_t workers_;
   std::vector<SegmentValue> values_;
   std::vector<SegmentNode> nodes_;
+  std::vector<SegmentForm> forms_;
   std::vector<std::uint32_t> operands_;
   std::vector<std::uint32_t> memory_; // by value: the value whose memory it has, itself or another
   std::vector<SegmentSymbol> symbols_;

@@ -78,49 +78,70 @@ Activations Quantiser::prepare(const float* x, std::int64_t rows, std::int64_t t
 std::uint64_t Quantiser::packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const {
   const std::int64_t rows = max_tokens * groups;
   if (!packs(max_tokens)) return bytes(rows, workers);
-  const std::uint64_t own = k_packed_tokens * bare_row() + own_bytes(rows);
-  return std::max(bytes(k_few_tokens * groups, workers), tile_bytes(max_tokens, groups) + own * workers);
+  return std::max(bytes(k_few_tokens * groups, workers),
+                  tile_bytes(max_tokens, groups) + own_packed_bytes(rows) * workers);
+}
+
+std::uint64_t Quantiser::unpacked_bytes(std::int64_t max_tokens, std::uint32_t workers) const {
+  if (!packs(max_tokens)) return bytes(max_tokens, workers);
+  return std::max(bytes(k_few_tokens, workers), own_packed_bytes(max_tokens) * workers);
+}
+
+Activations Quantiser::packed_at(std::byte* tiles, std::int64_t tokens, std::byte* own) const {
+  const auto count = static_cast<std::uint64_t>((tokens + tile().tokens - 1) / tile().tokens);
+  return {tiles, count * k_packed_bytes, many_, own, tile_bytes(tokens, 1), true, true};
 }
 
 template <class Rows>
-Activations Quantiser::pack_all(std::int64_t tokens, std::int64_t groups, std::byte* tiles, const sdk::Worker& worker,
-                                sdk::Ticket& ticket, Rows rows_of) const {
+void Quantiser::pack_all(const Activations& tiles, std::int64_t tokens, std::int64_t groups, const sdk::Worker& worker,
+                         sdk::Ticket& ticket, Rows rows_of) const {
   const std::int64_t most = tile().tokens, n = (tokens + most - 1) / most;
-  const std::uint64_t group = tile_bytes(tokens, 1), chunk = static_cast<std::uint64_t>(n) * k_packed_bytes;
   sdk::take_pieces(ticket, n * groups, [&](std::int64_t i) {
     const std::int64_t tile = i / groups, g = i % groups, first = tile * most;
     const std::int64_t count = std::min(most, tokens - first);
-    std::byte* to = tiles + group * static_cast<std::uint64_t>(g) + static_cast<std::uint64_t>(tile) * k_packed_bytes;
     PackArgs args = rows_of(first, count, g);
     args.tokens = count;
     args.k = k_;
-    args.out = to;
-    args.out_stride = chunk;
+    args.out = const_cast<std::byte*>(tiles.data) + tiles.group * static_cast<std::uint64_t>(g) +
+               static_cast<std::uint64_t>(tile) * k_packed_bytes;
+    args.out_stride = tiles.stride;
     pack_(args);
   });
   worker.barrier();
-  return {tiles, chunk, many_, nullptr, group, true, true};
+}
+
+void Quantiser::pack_rows(const float* x, std::int64_t tokens, std::int64_t groups, const Activations& tiles,
+                          std::byte* rows, const sdk::Worker& worker, sdk::Ticket& ticket) const {
+  pack_all(tiles, tokens, groups, worker, ticket, [&](std::int64_t first, std::int64_t count, std::int64_t g) {
+    if (few_ == Act::none) {
+      const auto bytes = static_cast<std::uint64_t>(k_) * sizeof(float);
+      const auto* row = reinterpret_cast<const std::byte*>(x + (first * groups + g) * k_);
+      return PackArgs{row, bytes * static_cast<std::uint64_t>(groups), 0, 0, nullptr, 0};
+    }
+    for (std::int64_t t = 0; t < count; ++t)
+      isa_.quantise(many_, x + ((first + t) * groups + g) * k_, 0, k_, k_,
+                    rows + static_cast<std::uint64_t>(t) * bare_row(), false);
+    return PackArgs{rows, bare_row(), 0, 0, nullptr, 0};
+  });
 }
 
 Activations Quantiser::prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
                                       const sdk::Worker& worker, sdk::Ticket& ticket) const {
   if (!packs(tokens)) return prepare(x, tokens * groups, tokens, scratch, worker);
-  const std::uint64_t own = k_packed_tokens * bare_row() + own_bytes(tokens * groups);
-  std::byte* rows = scratch + tile_bytes(tokens, groups) + own * worker.index();
-  Activations packed =
-      pack_all(tokens, groups, scratch, worker, ticket, [&](std::int64_t first, std::int64_t count, std::int64_t g) {
-        if (few_ == Act::none) {
-          const auto bytes = static_cast<std::uint64_t>(k_) * sizeof(float);
-          const auto* row = reinterpret_cast<const std::byte*>(x + (first * groups + g) * k_);
-          return PackArgs{row, bytes * static_cast<std::uint64_t>(groups), 0, 0, nullptr, 0};
-        }
-        for (std::int64_t t = 0; t < count; ++t)
-          isa_.quantise(many_, x + ((first + t) * groups + g) * k_, 0, k_, k_,
-                        rows + static_cast<std::uint64_t>(t) * bare_row(), false);
-        return PackArgs{rows, bare_row(), 0, 0, nullptr, 0};
-      });
-  packed.scratch = rows + k_packed_tokens * bare_row();
-  return packed;
+  std::byte* rows = scratch + tile_bytes(tokens, groups) + own_packed_bytes(tokens * groups) * worker.index();
+  const Activations tiles = packed_at(scratch, tokens, rows + k_packed_tokens * bare_row());
+  pack_rows(x, tokens, groups, tiles, rows, worker, ticket);
+  return tiles;
+}
+
+Activations Quantiser::prepare_form(const sdk::KernelCall& call, const sdk::Worker& worker, sdk::Ticket& ticket) const {
+  const float* x = call.input(0).f32();
+  const std::int64_t tokens = call.input(0).rows();
+  if (!packs(tokens)) return prepare(x, tokens, tokens, call.scratch.data(), worker);
+  std::byte* rows = call.scratch.data() + own_packed_bytes(tokens) * worker.index();
+  const Activations tiles = packed_at(call.form, tokens, rows + k_packed_tokens * bare_row());
+  if (!call.formed) pack_rows(x, tokens, 1, tiles, rows, worker, ticket);
+  return tiles;
 }
 
 std::uint64_t Quantiser::taken_bytes(std::int64_t max_tokens, std::int64_t groups) const {
@@ -137,15 +158,14 @@ void Quantiser::take(const float* x, Range range, std::byte* rows) const {
 
 Activations Quantiser::pack_taken(const std::byte* rows, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
                                   const sdk::Worker& worker, sdk::Ticket& ticket) const {
-  const std::uint64_t own = k_packed_tokens * bare_row() + own_bytes(tokens * groups);
   const std::uint64_t token = static_cast<std::uint64_t>(groups) * bare_row();
-  Activations packed =
-      pack_all(tokens, groups, scratch, worker, ticket, [&](std::int64_t first, std::int64_t, std::int64_t g) {
-        const std::uint64_t at = static_cast<std::uint64_t>(first) * token + static_cast<std::uint64_t>(g) * bare_row();
-        return PackArgs{rows + at, token, 0, 0, nullptr, 0};
-      });
-  packed.scratch = scratch + tile_bytes(tokens, groups) + own * worker.index() + k_packed_tokens * bare_row();
-  return packed;
+  std::byte* own = scratch + tile_bytes(tokens, groups) + own_packed_bytes(tokens * groups) * worker.index();
+  const Activations tiles = packed_at(scratch, tokens, own + k_packed_tokens * bare_row());
+  pack_all(tiles, tokens, groups, worker, ticket, [&](std::int64_t first, std::int64_t, std::int64_t g) {
+    const std::uint64_t at = static_cast<std::uint64_t>(first) * token + static_cast<std::uint64_t>(g) * bare_row();
+    return PackArgs{rows + at, token, 0, 0, nullptr, 0};
+  });
+  return tiles;
 }
 
 void Quantiser::fill_tile(const float* x, std::int64_t stride, std::int64_t count, Range part, std::byte* own,

@@ -115,6 +115,14 @@ public:
   std::uint64_t packed_bytes(std::int64_t max_tokens, std::int64_t groups, std::uint32_t workers) const;
   Activations prepare_packed(const float* x, std::int64_t tokens, std::int64_t groups, std::byte* scratch,
                              const sdk::Worker& worker, sdk::Ticket& ticket) const;
+  /// The same for the rows of input 0 and one matrix; products that read the same rows share what is packed. Scratch
+  /// of unpacked_bytes().
+  sdk::Kernel::Form form(std::int64_t max_tokens) const {
+    if (!packs(max_tokens)) return {};
+    return {reinterpret_cast<const void*>(pack_), tile_bytes(max_tokens, 1)};
+  }
+  std::uint64_t unpacked_bytes(std::int64_t max_tokens, std::uint32_t workers) const;
+  Activations prepare_form(const sdk::KernelCall& call, const sdk::Worker& worker, sdk::Ticket& ticket) const;
   /// The same in two steps where so many tokens are packed: elements [range) of all of x, of parts that begin and end
   /// with multiples of 256 of a row, into `rows` of `taken_bytes`, by any worker; and behind a barrier the packing.
   bool packs(std::int64_t tokens) const {
@@ -157,10 +165,16 @@ private:
   std::uint64_t own_bytes(std::int64_t rows) const { // of a worker, for its products
     return few_ == Act::none ? isa_.gemm_scratch(rows) : isa_.many_scratch(rows);
   }
-  /// Packs all tiles of all groups: rows_of(first token, count, group) says from where.
+  /// Of a worker: the rows of a tile, and scratch for products with so many rows.
+  std::uint64_t own_packed_bytes(std::int64_t rows) const { return k_packed_tokens * bare_row() + own_bytes(rows); }
+  Activations packed_at(std::byte* tiles, std::int64_t tokens, std::byte* own) const;
+  /// All tiles of all groups, by all workers, and a barrier: of x, with memory for the rows of a tile.
+  void pack_rows(const float* x, std::int64_t tokens, std::int64_t groups, const Activations& tiles, std::byte* rows,
+                 const sdk::Worker& worker, sdk::Ticket& ticket) const;
+  /// The same from what rows_of(first token, count, group) says.
   template <class Rows>
-  Activations pack_all(std::int64_t tokens, std::int64_t groups, std::byte* tiles, const sdk::Worker& worker,
-                       sdk::Ticket& ticket, Rows rows_of) const;
+  void pack_all(const Activations& tiles, std::int64_t tokens, std::int64_t groups, const sdk::Worker& worker,
+                sdk::Ticket& ticket, Rows rows_of) const;
   /// Bytes of a quantised row without its sums.
   std::uint64_t bare_row() const { return few_ == Act::none ? 0 : act_layout(many_, k_).sums16; }
   const Isa& isa_;

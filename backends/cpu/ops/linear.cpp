@@ -14,14 +14,13 @@ public:
   Matmul(const Isa& isa, const NodeView& node)
       : OpKernel(isa), gemm_(isa, node.in(1), act8(node)), quantiser_(isa, gemm_), max_rows_(node.in(0).rows()) {}
   std::uint64_t scratch_bytes(std::uint32_t workers) const override {
-    return quantiser_.packed_bytes(max_rows_, 1, workers);
+    return quantiser_.unpacked_bytes(max_rows_, workers);
   }
+  Form form() const override { return quantiser_.form(max_rows_); }
   std::uint32_t tickets() const override { return 2; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
-    const Tensor& x = call.input(0);
-    const std::int64_t tokens = x.rows(), n = gemm_.n();
-    const Activations rows =
-        quantiser_.prepare_packed(x.f32(), tokens, 1, call.scratch.data(), worker, call.tickets[1]);
+    const std::int64_t tokens = call.input(0).rows(), n = gemm_.n();
+    const Activations rows = quantiser_.prepare_form(call, worker, call.tickets[1]);
     gemm_.each_part(worker, tokens, call.tickets[0],
                     [&](const Block2& part) { gemm_.multiply(call.input(1), 0, rows, part, call.output(0).f32(), n); });
   }

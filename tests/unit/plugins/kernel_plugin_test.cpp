@@ -168,6 +168,35 @@ TEST_P(ToyTest, ReadersTakeWhatIsHandedOn) {
   }
 }
 
+TEST_P(ToyTest, FormsAreSharedByKernelsThatReadTheSame) {
+  constexpr std::int64_t n = 1000;
+  const auto in = builder_.value(SCF_ROLE_INPUT, {n}), state = builder_.value(SCF_ROLE_STATE, {n});
+  const auto a = builder_.value(SCF_ROLE_TEMP, {n}), b = builder_.value(SCF_ROLE_TEMP, {n});
+  std::vector<std::uint32_t> out;
+  for (int i = 0; i < 4; ++i) out.push_back(builder_.value(SCF_ROLE_OUTPUT, {n}));
+  const auto former = [&](std::uint32_t x, std::uint32_t y, std::int64_t kind, std::int64_t mark) {
+    builder_.node("former", {x}, {y}, {{"kind", kind}, {"mark", mark}});
+  };
+  builder_.node("scale", {in}, {a}, {{"factor", 2}});
+  builder_.node("scale", {in}, {b}, {{"factor", 3}});
+  former(a, out[0], 0, 100);
+  former(b, out[1], 0, 200);                        // of another value
+  builder_.node("accumulate", {b, state}, {state}); // has scratch
+  former(a, out[2], 1, 300);                        // of another kind
+  former(a, out[3], 0, 400);                        // finds what the first has made
+  const auto program = compile();
+  bench_.give(in, n, 4);
+  bench_.give(state, n);
+  std::vector<const float*> y;
+  for (const auto value : out) y.push_back(bench_.give(value, n));
+  const Exec exec = bench_.instantiate(program, {state});
+  for (int step = 0; step < 2; ++step) {
+    bench_.step(exec, {}, {in, out[0], out[1], out[2], out[3]});
+    const float want[4] = {2 * 8 + 100, 2 * 12 + 200, 2 * 8 + 300, 2 * 8 + 100};
+    for (int i = 0; i < 4; ++i) EXPECT_THAT(std::vector<float>(y[i], y[i] + n), Each(want[i])) << i;
+  }
+}
+
 TEST_P(ToyTest, RowsThatOthersWantAreMadeForAll) {
   constexpr std::int64_t n = 1000;
   const auto in = builder_.value(SCF_ROLE_INPUT, {n}), out = builder_.value(SCF_ROLE_OUTPUT, {n});

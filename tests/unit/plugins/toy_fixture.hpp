@@ -13,7 +13,7 @@
 namespace seacliff::plugins {
 
 inline std::vector<std::string> toy_ops() {
-  return {"add", "scale", "part", "pieces", "taker", "accumulate", "liar", "shy", "conv9d"};
+  return {"add", "scale", "part", "pieces", "taker", "former", "accumulate", "liar", "shy", "conv9d"};
 }
 
 inline std::shared_ptr<Plugin> open_toy(std::shared_ptr<HostServices> host, const Options& options = {}) {

@@ -79,6 +79,27 @@ struct ToyTaker final : sdk::Kernel {
   std::int64_t n;
 };
 
+/// y = 2 x + the mark of the kernel that has made the form of x; kernels of one kind share it
+struct ToyFormer final : sdk::Kernel {
+  ToyFormer(std::int64_t elems, std::int64_t kind_, float mark_) : n(elems), kind(kind_), mark(mark_) {}
+  Form form() const override {
+    static constexpr char kinds[2] = {};
+    return {kinds + kind, static_cast<std::uint64_t>(n) * sizeof(float)};
+  }
+  void run(const sdk::KernelCall& call, const sdk::Worker& worker) const noexcept override {
+    auto* made = reinterpret_cast<float*>(call.form);
+    const std::int64_t all = call.output(0).elems();
+    const sdk::Range part = worker.share(all);
+    if (!call.formed) {
+      for (std::int64_t i = part.begin; i < part.end; ++i) made[i] = 2 * call.input(0).f32()[i] + mark;
+      worker.barrier();
+    }
+    for (std::int64_t i = part.begin; i < part.end; ++i) call.output(0).f32()[i] = made[all - 1 - i]; // others' parts
+  }
+  std::int64_t n, kind;
+  float mark;
+};
+
 /// state[D] += sum over rows of x[T,D]; partial sums per worker in scratch, a barrier in between
 struct ToyAccumulate final : sdk::Kernel {
   explicit ToyAccumulate(std::int64_t columns) : cols(columns) {}
@@ -124,6 +145,11 @@ inline constexpr sdk::KernelEntry k_toy_kernels[] = {
     {"taker", claim_f32,
      [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
        return std::make_unique<ToyTaker>(n.in(0).rows() * n.in(0).cols());
+     }},
+    {"former", claim_f32,
+     [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
+       return std::make_unique<ToyFormer>(n.in(0).rows() * n.in(0).cols(), n.attr_int("kind"),
+                                          static_cast<float>(n.attr_float("mark")));
      }},
     {"accumulate", claim_f32,
      [](const sdk::NodeView& n) -> std::unique_ptr<sdk::Kernel> {
