@@ -88,6 +88,14 @@ public:
     const std::int64_t tokens = x.rows(), n = gemm_.n();
     const Parts p = parts(call.scratch.data(), worker.count());
     const Activations rows = quantiser_.prepare(x.f32(), tokens, tokens, p.own, worker);
+    if (tokens >= k_block * worker.count()) { // all experts of some tokens: then these can be chosen at once
+      const std::int64_t some = tokens >= 4 * k_block * worker.count() ? 2 * k_block : k_block;
+      return sdk::take_pieces(call.tickets[0], (tokens + some - 1) / some, [&](std::int64_t i) {
+        const Range mine{i * some, std::min(tokens, (i + 1) * some)};
+        gemm_.multiply(call.input(1), 0, rows, {{0, n}, mine}, p.prob, n, false);
+        for (std::int64_t t = mine.begin; t < mine.end; ++t) choose(call, t, p.prob + t * n);
+      });
+    }
     gemm_.each_part(worker, tokens, call.tickets[0],
                     [&](const Block2& part) { gemm_.multiply(call.input(1), 0, rows, part, p.prob, n); });
     worker.barrier();
@@ -96,6 +104,7 @@ public:
   }
 
 private:
+  static constexpr std::int64_t k_block = 32; // tokens: a tile of the products
   struct Parts {
     float* prob;
     std::byte* own;
