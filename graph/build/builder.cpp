@@ -196,14 +196,14 @@ private:
         nodes("route", std::move(operands), {{"k", hp_.n_experts_used}, {"scale", hp_.expert_scale}}, "ffn.route");
 
     const auto at = static_cast<std::size_t>(layer_);
-    const ValueId experts = node("moe_experts",
-                                 {x, routed[0], routed[1], weight("ffn_gate_exps.weight"), weight("ffn_up_exps.weight"),
-                                  weight("ffn_down_exps.weight")},
-                                 {{"clamp", hp_.clamp_exp[at]}, {"act8", flag(opt_.act8)}}, "ffn.experts");
     const ValueId shared =
         node("shared_expert",
              {x, weight("ffn_gate_shexp.weight"), weight("ffn_up_shexp.weight"), weight("ffn_down_shexp.weight")},
              {{"clamp", hp_.clamp_shared[at]}, {"act8", flag(opt_.act8)}}, "ffn.shared");
+    const ValueId experts = node("moe_experts",
+                                 {x, routed[0], routed[1], weight("ffn_gate_exps.weight"), weight("ffn_up_exps.weight"),
+                                  weight("ffn_down_exps.weight")},
+                                 {{"clamp", hp_.clamp_exp[at]}, {"act8", flag(opt_.act8)}}, "ffn.experts");
     return node("add", {experts, shared}, {}, "ffn.sum");
   }
 

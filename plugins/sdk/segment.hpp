@@ -216,8 +216,15 @@ private:
     const auto in = inputs(nodes_[node]);
     return std::find(in.begin(), in.end(), id) != in.end();
   }
-  /// Whether node n makes rows of `grain` elements or divisors of it, and may be run at another place of the program.
-  bool can_join(std::size_t n, std::int64_t grain, bool inputs_anywhere) const {
+  bool made_before(std::size_t node, std::uint32_t id) const {
+    return std::any_of(nodes_.begin(), nodes_.begin() + static_cast<std::ptrdiff_t>(node),
+                       [&](const SegmentNode& other) {
+                         const auto out = outputs(other);
+                         return std::find(out.begin(), out.end(), id) != out.end();
+                       });
+  }
+  /// Whether node n makes rows of `grain` elements or divisors of it, and may be run as part of node `host`.
+  bool can_join(std::size_t n, std::int64_t grain, std::size_t host) const {
     const SegmentNode& node = nodes_[n];
     const std::int64_t part = node.kernel->part();
     const auto in = inputs(node);
@@ -227,7 +234,7 @@ private:
     return std::all_of(in.begin() + 1, in.end(), [&](std::uint32_t id) {
       if (id == SCF_NONE) return true;
       const std::uint32_t role = values_[id].role;
-      return role == SCF_ROLE_INPUT || role == SCF_ROLE_WEIGHT || (inputs_anywhere && role == SCF_ROLE_TEMP);
+      return role == SCF_ROLE_INPUT || role == SCF_ROLE_WEIGHT || (role == SCF_ROLE_TEMP && made_before(host, id));
     });
   }
 
@@ -249,7 +256,7 @@ private:
     const std::uint32_t id = in[0];
     std::size_t p = head;
     while (p > 0 && (outputs(nodes_[p - 1]).empty() || outputs(nodes_[p - 1])[0] != id)) --p;
-    if (p == 0 || !can_join(p - 1, grain, true)) return false;
+    if (p == 0 || !can_join(p - 1, grain, n)) return false;
     --p;
     for (std::size_t i = p + 1; i <= n; ++i)
       if (i != head && reads(i, id)) return false;
@@ -266,7 +273,7 @@ private:
     const std::uint32_t id = out[0];
     std::size_t c = tail + 1;
     while (c < nodes_.size() && !reads(c, id)) ++c;
-    if (c == nodes_.size() || inputs(nodes_[c])[0] != id || !can_join(c, grain, false)) return false;
+    if (c == nodes_.size() || inputs(nodes_[c])[0] != id || !can_join(c, grain, n)) return false;
     std::rotate(nodes_.begin() + static_cast<std::ptrdiff_t>(tail) + 1, nodes_.begin() + static_cast<std::ptrdiff_t>(c),
                 nodes_.begin() + static_cast<std::ptrdiff_t>(c) + 1);
     nodes_[tail + 1].joined = true;

@@ -44,10 +44,13 @@ class Add final : public OpKernel {
 public:
   Add(const Isa& isa, const NodeView&) : OpKernel(isa) {}
   bool in_place() const override { return true; }
+  std::int64_t part() const override { return 1; }
+  void run_part(const KernelCall& call, sdk::Range part) const noexcept override {
+    isa_.add(call.input(0).f32() + part.begin, call.input(1).f32() + part.begin, call.output(0).f32() + part.begin,
+             part.end - part.begin);
+  }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
-    const sdk::Range mine = worker.share(call.output(0).elems(), k_cell);
-    isa_.add(call.input(0).f32() + mine.begin, call.input(1).f32() + mine.begin, call.output(0).f32() + mine.begin,
-             mine.end - mine.begin);
+    run_part(call, worker.share(call.output(0).elems(), k_cell));
   }
 };
 

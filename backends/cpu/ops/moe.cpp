@@ -36,6 +36,7 @@ public:
     return parts(nullptr, max_tokens_, workers).bytes;
   }
 
+  std::int64_t takes_after() const override { return 1; }
   std::uint32_t tickets() const override { // of the gate and up products, of each slab of the down product
     return 1 + static_cast<std::uint32_t>((down_.n() + slab_rows() - 1) / slab_rows());
   }
@@ -387,7 +388,11 @@ private:
         isa_.brief_rows()->round(y + t * k_few_rows, args.rows, slots.brief_at(all.y_row[t], first + row));
     }
   }
-  /// out[rows] of token t; pairs without an expert count as zero.
+  /// out[rows] of token t, handed on; pairs without an expert count as zero.
+  void sum_slots(const KernelCall& call, std::int64_t t, Range rows, const Slots& slots) const {
+    add_slots(call, t, rows, slots);
+    call.run_after({t * down_.n() + rows.begin, t * down_.n() + rows.end});
+  }
   void add_slots(const KernelCall& call, std::int64_t t, Range rows, const Slots& slots) const {
     const std::int32_t* ids = call.input(1).i32() + t * slots_;
     float* y = call.output(0).f32_row(t) + rows.begin;
@@ -421,7 +426,7 @@ private:
                   after < experts_ ? Some{after, rows} : Some{first, next});
         e = after;
       }
-      for (std::int64_t t = 0; t < tokens; ++t) add_slots(call, t, rows, {slots, rows.begin, k_few_rows, false});
+      for (std::int64_t t = 0; t < tokens; ++t) sum_slots(call, t, rows, {slots, rows.begin, k_few_rows, false});
     };
     // The first and longest piece is twice the mean.
     const std::int64_t pieces = std::max((2 * n + k_few_rows - 1) / k_few_rows, worker.count() * k_few_pieces);
@@ -452,7 +457,7 @@ private:
     for (std::int64_t row = 0; row < n + step; row += step) {
       std::int64_t t = row > 0 ? mine.begin : mine.end;
       const auto add_until = [&](std::int64_t end) {
-        for (; t < end; ++t) add_slots(call, t, {row - step, std::min(row, n)}, slots_of(row - step));
+        for (; t < end; ++t) sum_slots(call, t, {row - step, std::min(row, n)}, slots_of(row - step));
       };
       if (row < n)
         share_rows(s, {std::min(step, n - row), k_grain}, worker, *++ticket, [&](Some now, Some) {
