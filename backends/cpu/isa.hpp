@@ -121,7 +121,7 @@ struct Seen {
 /// Attention of some heads of neighbouring tokens over rows of the segments, which are keys and values in one.
 struct AttendArgs {
   const float* q;     // [tokens, heads, dim]
-  const float* sinks; // [heads]
+  const float* sinks; // [heads]; nullptr with `partial`
   float* o;           // [tokens, heads, dim]; may be q
   std::int64_t heads, dim;
   float scale;
@@ -135,6 +135,12 @@ struct AttendArgs {
   void (*before)(const void* context, std::int64_t token) = nullptr; // its queries are wanted
   void (*after)(const void* context, std::int64_t token) = nullptr;  // its results are there
   const void* context = nullptr;
+  /// One token and some of its rows, where attend_together says more than 1: o is their weighted mean, without a sink,
+  /// and these are each head's largest score and, e to the score less that, the sum of the weights.
+  struct Partial {
+    float *top, *weights; // [heads]
+  };
+  const Partial* partial = nullptr;
 };
 inline constexpr std::int64_t k_attend_heads = 128; // most heads in one call
 inline constexpr std::int64_t k_attend_dim = 1024;  // largest dim

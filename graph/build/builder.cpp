@@ -123,9 +123,6 @@ private:
   ValueId attention(ValueId x) {
     const ValueId q_low =
         rms_norm(project(x, "attn_q_a.weight", "attn.q_a"), weight("attn_q_a_norm.weight"), "attn.q_a_norm");
-    ValueId q = rms_norm(project(q_low, "attn_q_b.weight", "attn.q_b"), k_none, "attn.q_norm", hp_.n_heads);
-    q = node("rope_tail", {q, pos_}, rope_attrs(), "attn.q_rope");
-
     ValueId k = rms_norm(project(x, "attn_kv.weight", "attn.kv"), weight("attn_kv_a_norm.weight"), "attn.kv_norm");
     k = node("rope_tail", {k, pos_}, rope_attrs(), "attn.kv_rope");
     k = node("kv_round", {k}, {{"rot", hp_.rope_dim}, {"kv8", flag(opt_.kv8)}, {"f16", f16_cache()}}, "attn.kv_round");
@@ -133,6 +130,10 @@ private:
     ValueId cache = k_none, selected = k_none;
     if (ratio() != 0) cache = compressed_rows(x, "attn_compressor", "", hp_.head_dim);
     if (ratio() == 4) selected = indexer(x, q_low);
+
+    // Behind the indexer: a backend may choose rows while it multiplies.
+    ValueId q = rms_norm(project(q_low, "attn_q_b.weight", "attn.q_b"), k_none, "attn.q_norm", hp_.n_heads);
+    q = node("rope_tail", {q, pos_}, rope_attrs(), "attn.q_rope");
 
     const ValueId window = state("window", opt_.cache_dtype, {{hp_.window + opt_.rewind_rows}, {hp_.head_dim}});
     Attrs attrs{{"window", hp_.window},

@@ -189,10 +189,11 @@ struct Softmax {
   alignas(64) float top[k_attend_heads], weights[k_attend_heads], keep[k_attend_heads];
   bool query_low[k_attend_heads / k_block];
 
+  /// `sinks`: nullptr where there are none.
   void begin(const float* sinks, std::int64_t heads) {
     for (std::int64_t h = 0; h < heads; ++h) {
-      top[h] = sinks[h];
-      weights[h] = 1.0f;
+      top[h] = sinks != nullptr ? sinks[h] : -__builtin_inff();
+      weights[h] = sinks != nullptr ? 1.0f : 0.0f;
     }
   }
 };
@@ -369,6 +370,9 @@ public:
       for (std::int64_t t = 0; t < args.tokens; ++t) mix(t, chunk, at);
     }
     for (std::int64_t t = 0; t < args.tokens && (at == 0 || !once); ++t) finish(t, at == 0);
+    if (args.partial == nullptr) return;
+    __builtin_memcpy(args.partial->top, softmax[0].top, static_cast<std::size_t>(args.heads) * sizeof(float));
+    __builtin_memcpy(args.partial->weights, softmax[0].weights, static_cast<std::size_t>(args.heads) * sizeof(float));
   }
 
 private:

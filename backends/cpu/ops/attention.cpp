@@ -16,6 +16,25 @@ public:
   struct Rows {
     Segment segment[4];
     std::int64_t n = 0;
+    std::int64_t count() const {
+      std::int64_t sum = 0;
+      for (std::int64_t s = 0; s < n; ++s) sum += segment[s].count;
+      return sum;
+    }
+    Rows part(const Range& range) const {
+      Rows some;
+      std::int64_t at = 0;
+      for (std::int64_t s = 0; s < n; at += segment[s++].count) {
+        const Segment& of = segment[s];
+        const std::int64_t from = std::max(range.begin, at) - at, count = std::min(range.end - at, of.count) - from;
+        if (count <= 0) continue;
+        if (of.pick != nullptr)
+          some.add(of.base, of.stride, count, of.half, of.pick + from);
+        else
+          some.add(of.base + static_cast<std::uint64_t>(from) * of.stride, of.stride, count, of.half);
+      }
+      return some;
+    }
     void add(const std::byte* base, std::uint64_t stride, std::int64_t count, bool half,
              const std::int32_t* pick = nullptr) {
       if (count > 0) segment[n++] = {base, stride, count, pick, half};
@@ -206,26 +225,44 @@ public:
   }
 };
 
+/// Tokens in pieces of work: some of them together, or some heads of one, or where tokens are few and tile registers
+/// multiply, which want many heads, some rows of one for many heads, put together afterwards.
 class AttentionMixed final : public OpKernel {
 public:
   AttentionMixed(const Isa& isa, const NodeView& node)
       : OpKernel(isa), view_(node), scale_(static_cast<float>(node.attr_float("scale", 1.0))), dim_(node.in(0).cols()),
         act8_(node.attr_int("act8") != 0),
         scratch_(isa.attend_scratch(std::min(k_attend_heads, node.in(0).dim(1)), dim_, act8_)) {}
-  std::uint64_t scratch_bytes(std::uint32_t workers) const override { return scratch_ * workers; }
+  std::uint64_t scratch_bytes(std::uint32_t workers) const override {
+    return (scratch_ + static_cast<std::uint64_t>(k_split_heads * (dim_ + 2)) * sizeof(float)) * workers;
+  }
   bool in_place() const override { return true; }
   std::int64_t takes_before() const override { return dim_; } // heads of a token
   std::int64_t takes_after() const override { return dim_; }
   std::uint32_t tickets() const override { return 1; }
   void run(const KernelCall& call, const Worker& worker) const noexcept override {
-    const Tensor &q = call.input(0), &k = call.input(1);
     const Batch batch(call.input(6), call.input(7));
     const State ring(call.input(2));
-    const std::int64_t heads = q.dim(1), dim = q.dim(2);
-    // Pieces of work: some heads of one token, so many that all workers have some.
+    const std::int64_t parts = row_parts(call, batch, ring, worker);
+    parts > 1 ? attend_parts(call, batch, ring, parts, worker) : attend_whole(call, batch, ring, worker);
+    worker.barrier(); // the ring is read until here
+    write_ring(isa_, call.input(1), ring, batch, worker);
+  }
+
+private:
+  static constexpr std::int64_t k_pieces = 4;       // per worker, at least
+  static constexpr std::int64_t k_split_heads = 32; // of a piece that has some rows of a token,
+  static constexpr std::int64_t k_split_rows = 32;  // so many on average, or more,
+  static constexpr std::int64_t k_most_parts = 32;  // in so many parts at most
+
+  /// Whether a row may be multiplied as if f16 held it.
+  bool rounded(const State& ring) const { return act8_ || ring.half(); }
+
+  void attend_whole(const KernelCall& call, const Batch& batch, const State& ring, const Worker& worker) const {
+    const std::int64_t heads = call.input(0).dim(1);
     const std::int64_t wanted = (worker.count() + batch.tokens - 1) / std::max<std::int64_t>(1, batch.tokens);
     const std::int64_t groups = std::clamp<std::int64_t>(wanted, (heads + k_attend_heads - 1) / k_attend_heads, heads);
-    const std::int64_t most = groups > 1 ? 1 : isa_.attend_together(heads, dim, rounded(ring));
+    const std::int64_t most = groups > 1 ? 1 : isa_.attend_together(heads, dim_, rounded(ring));
     const std::int64_t together = std::clamp<std::int64_t>(batch.tokens / (k_pieces * worker.count()), 1, most);
     sdk::take_pieces(call.tickets[0], (batch.tokens + together - 1) / together * groups, [&](std::int64_t i) {
       const std::int64_t end = batch.tokens - i / groups * together; // late tokens see more rows
@@ -236,15 +273,7 @@ public:
         t += n;
       }
     });
-    worker.barrier(); // the ring is read until here
-    write_ring(isa_, k, ring, batch, worker);
   }
-
-private:
-  static constexpr std::int64_t k_pieces = 4; // per worker, at least
-
-  /// Whether a row may be multiplied as if f16 held it.
-  bool rounded(const State& ring) const { return act8_ || ring.half(); }
 
   struct Hooks {
     const KernelCall& call;
@@ -270,9 +299,92 @@ private:
       seen[t] = view_.seen(tokens.begin + t, tokens.begin, count, batch, cache, sel);
     const std::int64_t at = (tokens.begin * heads + h.begin) * dim_, width = (h.end - h.begin) * dim_;
     const Hooks hooks{call, at, heads * dim_, width};
-    isa_.attend({call.input(0).f32() + at, call.input(5).f32() + h.begin, call.output(0).f32() + at, h.end - h.begin,
-                 dim_, scale_, rows.segment, rows.n, scratch, rounded(ring), act8_, count, count > 1 ? seen : nullptr,
-                 Hooks::before, Hooks::after, &hooks});
+    AttendArgs args = args_of(call, ring, rows, scratch);
+    args.q += at;
+    args.sinks = call.input(5).f32() + h.begin;
+    args.o = call.output(0).f32() + at;
+    args.heads = h.end - h.begin;
+    args.tokens = count;
+    args.seen = count > 1 ? seen : nullptr;
+    args.before = Hooks::before;
+    args.after = Hooks::after;
+    args.context = &hooks;
+    isa_.attend(args);
+  }
+  AttendArgs args_of(const KernelCall& call, const State& ring, const View::Rows& rows, std::byte* scratch) const {
+    AttendArgs args{};
+    args.q = call.input(0).f32();
+    args.dim = dim_;
+    args.scale = scale_;
+    args.segments = rows.segment;
+    args.n_segments = rows.n;
+    args.scratch = scratch;
+    args.rounded = rounded(ring);
+    args.act8 = act8_;
+    return args;
+  }
+
+  /// Into how many parts the rows of each token are divided, 1: not at all.
+  std::int64_t row_parts(const KernelCall& call, const Batch& batch, const State& ring, const Worker& worker) const {
+    const std::int64_t heads = call.input(0).dim(1);
+    if (batch.tokens == 0 || heads % k_split_heads != 0) return 1;
+    const std::int64_t workers = worker.count() / (batch.tokens * heads / k_split_heads);
+    if (workers < 2 || isa_.attend_together(k_split_heads, dim_, rounded(ring)) == 1) return 1;
+    std::int64_t least = std::min(workers, k_most_parts) * k_split_rows;
+    for (std::int64_t t = 0; t < batch.tokens; ++t) least = std::min(least, rows_of(call, batch, ring, t).count());
+    return least / k_split_rows;
+  }
+  View::Rows rows_of(const KernelCall& call, const Batch& batch, const State& ring, std::int64_t t) const {
+    return view_.of(t, batch, call.input(1), ring, optional(call, 3), optional(call, 4));
+  }
+
+  /// Results of parts: [token, group of heads, part].
+  struct Parts {
+    float *o, *top, *weights; // [.., k_split_heads, dim], [.., k_split_heads]
+  };
+  Parts parts_in(std::byte* scratch, std::int64_t count, const Worker& worker) const {
+    auto* o = reinterpret_cast<float*>(scratch + scratch_ * worker.count());
+    float* top = o + count * k_split_heads * dim_;
+    return {o, top, top + count * k_split_heads};
+  }
+  void attend_parts(const KernelCall& call, const Batch& batch, const State& ring, std::int64_t parts,
+                    const Worker& worker) const {
+    const std::int64_t heads = call.input(0).dim(1), groups = heads / k_split_heads;
+    const Range mine = worker.share(batch.tokens * heads);
+    if (!call.before.empty()) { // whose rows several workers read
+      call.run_before({mine.begin * dim_, mine.end * dim_});
+      worker.barrier();
+    }
+    const Parts results = parts_in(call.scratch.data(), batch.tokens * groups * parts, worker);
+    sdk::take_pieces(call.tickets[0], batch.tokens * groups * parts, [&](std::int64_t i) {
+      const View::Rows all = rows_of(call, batch, ring, i / parts / groups);
+      const View::Rows rows = all.part(part_of(all.count(), 1, i % parts, parts));
+      const AttendArgs::Partial partial{results.top + i * k_split_heads, results.weights + i * k_split_heads};
+      AttendArgs args = args_of(call, ring, rows, call.scratch.data() + scratch_ * worker.index());
+      args.q += i / parts * k_split_heads * dim_;
+      args.o = results.o + i * k_split_heads * dim_;
+      args.heads = k_split_heads;
+      args.tokens = 1;
+      args.partial = &partial;
+      isa_.attend(args);
+    });
+    worker.barrier();
+    for (std::int64_t h = mine.begin; h < mine.end; ++h)
+      put_together(results, h, parts, call.input(5).f32()[h % heads], call.output(0).f32() + h * dim_);
+    call.run_after({mine.begin * dim_, mine.end * dim_});
+  }
+  /// Head h of all tokens' heads.
+  void put_together(const Parts& of, std::int64_t h, std::int64_t parts, float sink, float* out) const {
+    const std::int64_t first = h / k_split_heads * parts * k_split_heads + h % k_split_heads;
+    float top = sink, total = 0, share[k_most_parts];
+    for (std::int64_t p = 0; p < parts; ++p) top = std::max(top, of.top[first + p * k_split_heads]);
+    for (std::int64_t p = 0; p < parts; ++p) {
+      const std::int64_t at = first + p * k_split_heads;
+      total += share[p] = of.weights[at] * std::exp(of.top[at] - top);
+    }
+    total += std::exp(sink - top);
+    for (std::int64_t p = 0; p < parts; ++p) share[p] /= total;
+    isa_.mix({of.o + first * dim_, out, k_split_heads * dim_, dim_, parts, 1, share, nullptr, nullptr});
   }
 
   View view_;

@@ -165,7 +165,7 @@ public:
       worker.barrier();
       const Range mine = worker.share(tokens.end - tokens.begin);
       for (std::int64_t i = mine.begin; i < mine.end; ++i) choose(call, batch, cache, k, tokens.begin + i, p, i);
-      worker.barrier();
+      if (tokens.end < batch.tokens) worker.barrier(); // behind the last ones nobody waits for who chooses
     }
   }
 
