@@ -57,6 +57,34 @@ TEST_P(Recipe, LogitsAreFiniteAndTheSameOnCpuAndReference) {
 INSTANTIATE_TEST_SUITE_P(Synthetic, Recipe, testing::Values("q2", "q4", "mxfp4", "f32"),
                          [](const auto& recipe) { return recipe.param; });
 
+/// The last of three layers is hash-routed, which takes all tokens; the last of five is not.
+class LastLayer : public testing::TestWithParam<int> {};
+
+TEST_P(LastLayer, RowsAreTheSameWhicheverOthersAreWanted) {
+  const Synth model({"--shape", "nano", "--recipe", "q8", "--layers", std::to_string(GetParam()), "--vocab", "600"});
+  const auto runtime = std::make_shared<graph::Runtime>(graph::RuntimeOptions{});
+  graph::Model loaded(runtime, GgufFile::open(model.path()), exact_options("cpu"));
+  std::vector<std::int32_t> tokens;
+  for (std::int32_t i = 0; i < 40; ++i) tokens.push_back(i * 37 % 600);
+  const std::vector<float> all = all_logits(loaded, tokens);
+  const std::vector<std::int32_t> wanted{39, 7};
+  const graph::Run run{loaded.take_slot(), 0, tokens};
+  const std::span<const float> some = loaded.step({&run, 1}, wanted);
+  ASSERT_EQ(some.size(), 2 * 600u);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const std::span row(all.data() + 600 * wanted[i], 600);
+    EXPECT_LE(compare(row, some.subspan(600 * i, 600), 600).median_rel, 1e-4) << "row " << wanted[i];
+  }
+  EXPECT_TRUE(loaded.step({&run, 1}, {}).empty());
+
+  const Ran graph = seacliff({"graph", "-m", model.path(), "--format", "text"});
+  EXPECT_EQ(graph.exit_code, 0) << graph.err;
+  EXPECT_THAT(graph.out, HasSubstr(GetParam() == 3 ? "%blk.02.ffn.experts : f32[n_tokens,"
+                                                   : "%blk.04.ffn.experts : f32[n_outputs,"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Synthetic, LastLayer, testing::Values(3, 5));
+
 TEST(Synthetic, AliasedModelRuns) {
   const Synth model({"--shape", "nano", "--recipe", "q2", "--alias", "--alias-dense", "2", "--alias-experts", "2"});
   EXPECT_LT(model.summary["file_bytes"], model.summary["described_bytes"]);

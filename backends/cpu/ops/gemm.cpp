@@ -129,7 +129,7 @@ Activations Quantiser::prepare_packed(const float* x, std::int64_t tokens, std::
                                       const sdk::Worker& worker, sdk::Ticket& ticket) const {
   if (!packs(tokens)) return prepare(x, tokens * groups, tokens, scratch, worker);
   std::byte* rows = scratch + tile_bytes(tokens, groups) + own_packed_bytes(tokens * groups) * worker.index();
-  const Activations tiles = packed_at(scratch, tokens, rows + k_packed_tokens * bare_row());
+  const Activations tiles = packed_at(scratch, tokens, rows + own_rows_bytes());
   pack_rows(x, tokens, groups, tiles, rows, worker, ticket);
   return tiles;
 }
@@ -139,7 +139,7 @@ Activations Quantiser::prepare_form(const sdk::KernelCall& call, const sdk::Work
   const std::int64_t tokens = call.input(0).rows();
   if (!packs(tokens)) return prepare(x, tokens, tokens, call.scratch.data(), worker);
   std::byte* rows = call.scratch.data() + own_packed_bytes(tokens) * worker.index();
-  const Activations tiles = packed_at(call.form, tokens, rows + k_packed_tokens * bare_row());
+  const Activations tiles = packed_at(call.form, tokens, rows + own_rows_bytes());
   if (!call.formed) pack_rows(x, tokens, 1, tiles, rows, worker, ticket);
   return tiles;
 }
@@ -160,7 +160,7 @@ Activations Quantiser::pack_taken(const std::byte* rows, std::int64_t tokens, st
                                   const sdk::Worker& worker, sdk::Ticket& ticket) const {
   const std::uint64_t token = static_cast<std::uint64_t>(groups) * bare_row();
   std::byte* own = scratch + tile_bytes(tokens, groups) + own_packed_bytes(tokens * groups) * worker.index();
-  const Activations tiles = packed_at(scratch, tokens, own + k_packed_tokens * bare_row());
+  const Activations tiles = packed_at(scratch, tokens, own + own_rows_bytes());
   pack_all(tiles, tokens, groups, worker, ticket, [&](std::int64_t first, std::int64_t, std::int64_t g) {
     const std::uint64_t at = static_cast<std::uint64_t>(first) * token + static_cast<std::uint64_t>(g) * bare_row();
     return PackArgs{rows + at, token, 0, 0, nullptr, 0};

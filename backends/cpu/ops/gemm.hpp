@@ -166,7 +166,7 @@ private:
     return few_ == Act::none ? isa_.gemm_scratch(rows) : isa_.many_scratch(rows);
   }
   /// Of a worker: the rows of a tile, and scratch for products with so many rows.
-  std::uint64_t own_packed_bytes(std::int64_t rows) const { return k_packed_tokens * bare_row() + own_bytes(rows); }
+  std::uint64_t own_packed_bytes(std::int64_t rows) const { return own_rows_bytes() + own_bytes(rows); }
   Activations packed_at(std::byte* tiles, std::int64_t tokens, std::byte* own) const;
   /// All tiles of all groups, by all workers, and a barrier: of x, with memory for the rows of a tile.
   void pack_rows(const float* x, std::int64_t tokens, std::int64_t groups, const Activations& tiles, std::byte* rows,
@@ -177,12 +177,12 @@ private:
                 sdk::Ticket& ticket, Rows rows_of) const;
   /// Bytes of a quantised row without its sums.
   std::uint64_t bare_row() const { return few_ == Act::none ? 0 : act_layout(many_, k_).sums16; }
-  const Isa& isa_;
   std::uint64_t tile_bytes(std::int64_t tokens, std::int64_t groups) const {
     const PackedShape of = tile();
     const std::int64_t tiles = (tokens + of.tokens - 1) / of.tokens, chunks = (k_ + of.k - 1) / of.k;
     return static_cast<std::uint64_t>(tiles * groups * chunks) * k_packed_bytes;
   }
+  const Isa& isa_;
   Act few_, many_;
   void (*pack_)(const PackArgs&);
   std::int64_t k_;
