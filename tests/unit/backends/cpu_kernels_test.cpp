@@ -27,7 +27,7 @@ std::vector<Subject> subjects(std::string_view op) {
   std::vector<Subject> all;
   for (const Isa* isa : compiled_isas())
     if (enable(isa->name)) all.push_back({isa->name, entry_of(*isa, op), {1, 7, 3}});
-  if (const auto modelled = amx_model_kernel(op)) all.push_back({"amx_model", *modelled, {9, 3}});
+  if (const auto modelled = amx_model_kernel(op)) all.push_back({"amx_model", *modelled, {3}});
   return all;
 }
 
