@@ -216,6 +216,7 @@ private:
     const auto in = inputs(nodes_[node]);
     return std::find(in.begin(), in.end(), id) != in.end();
   }
+  /// Whether a node in front of `node` writes the value.
   bool made_before(std::size_t node, std::uint32_t id) const {
     return std::any_of(nodes_.begin(), nodes_.begin() + static_cast<std::ptrdiff_t>(node),
                        [&](const SegmentNode& other) {
@@ -297,6 +298,7 @@ private:
     }
   }
 
+  /// The first node that wants a form of a temporary makes it, see Kernel::form; it lives until the last that does.
   void share_forms() {
     for (std::size_t n = 0; n < nodes_.size(); ++n) {
       const Kernel::Form form = nodes_[n].kernel->form();

@@ -73,8 +73,8 @@ template <int PARTS> SCF_INLINE Cut words_of(const float* x) {
   if constexpr (PARTS == 1) return pair({nearest(load_as<F16>(x)), U16{}}, {nearest(load_as<F16>(x + 16)), U16{}});
   return pair(cut_near(x), cut_near(x + 16));
 }
-/// A step of 32 rows into the B operand; the low tiles behind the high ones, if there are any. Adds to `low` what is
-/// in them. `words(r)` of row r.
+/// A step of 32 tokens into the B operand, words(r) of the r-th; the low tiles, if there are any, behind the high ones.
+/// Adds to `low` what is in them.
 template <int PARTS, class Words> SCF_INLINE void put_step(std::int8_t* out, U16& low, Words words) {
   Cut all[k_square];
   for (int r = 0; r < k_square; ++r) all[r] = words(r);
