@@ -105,7 +105,7 @@ SCF_INLINE Y product(const Block& block, const Y (&x)[2][4]) {
   for (int h = 0; h < 2; ++h) {
     const auto in_half = [h](Y at) { return _mm256_add_epi8(at, _mm256_set1_epi8(static_cast<char>(8 * h))); };
     const Y scales = _mm256_shuffle_epi8(head.scales, in_half(in_both_halves(0x0100010001000100, 0x0504050405040504)));
-    const auto pairs = [&](int j) { // each less than 2 * 43 * 127: two are words still
+    const auto pairs = [&](int j) { // each 2 * 43 * 127 at most: two are words still
       const Y at = in_half(in_both_halves(0x0101010101010101 * j, 0x0101010101010101 * (j + 4)));
       const Y codes = _mm256_sign_epi8(x[h][j], sign_of(_mm256_shuffle_epi8(head.signs, at)));
       return products(magnitudes<8>(groups_of(block) + 32 * h + j), codes);
