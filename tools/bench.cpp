@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 
 namespace seacliff::tools {
 namespace {
@@ -17,13 +18,13 @@ using Numbers = std::vector<std::int64_t>;
 struct BenchOptions {
   CommonOptions common;
   Numbers prefill{512}, decode{64}, depths{0}, sequences{1};
-  BenchRepeats repeats;
+  std::int64_t repeats = 3, warmup = 1;
   std::int64_t sweep_start = 0, sweep_max = 0; // 0: no sweep
   double sweep_factor = 2;
   std::int64_t step = 512;
   std::string text;
   std::uint64_t seed = 1;
-  bool fill = false, json = false, csv = false;
+  bool fill = false, turns = false, json = false, csv = false;
 
   bool sweep() const { return sweep_max > 0; }
   BenchFormat format() const { return json ? BenchFormat::json : csv ? BenchFormat::csv : BenchFormat::table; }
@@ -86,34 +87,61 @@ BenchSubject subject_of(const BenchOptions& o, graph::Model& model, const Memory
   return subject;
 }
 
-/// False: interrupted.
-bool add(BenchReport& report, std::optional<BenchResult> result) {
-  if (result) report.add(std::move(*result));
-  return !interrupted();
+/// Decoding from `depth` on.
+void add_decoding(const BenchOptions& o, std::int64_t depth, std::vector<BenchResult>& lines) {
+  for (const std::int64_t tokens : o.decode)
+    for (const std::int64_t sequences : o.sequences)
+      if (tokens > 0) lines.push_back({BenchPhase::decode, tokens, depth, sequences});
 }
 
-void run_grid(const BenchOptions& o, Bench& bench, BenchReport& report) {
+std::vector<BenchResult> grid(const BenchOptions& o) {
   Numbers depths = o.depths;
   std::sort(depths.begin(), depths.end()); // each from the one before
+  std::vector<BenchResult> lines;
   for (const std::int64_t depth : depths) {
-    if (!bench.reach(depth)) return;
     for (const std::int64_t tokens : o.prefill)
-      if (tokens > 0 && !add(report, bench.prefill(tokens, o.repeats))) return;
-    for (const std::int64_t tokens : o.decode)
-      for (const std::int64_t sequences : o.sequences)
-        if (tokens > 0 && !add(report, bench.decode(tokens, sequences, o.repeats))) return;
+      if (tokens > 0) lines.push_back({BenchPhase::prefill, tokens, depth});
+    add_decoding(o, depth, lines);
   }
+  return lines;
+}
+
+/// Each of the lines once, then each once more, and so on; reports those that were timed. False: interrupted.
+bool time_in_turns(const BenchOptions& o, Bench& bench, BenchReport& report, std::span<BenchResult> lines) {
+  bool going = !interrupted();
+  for (std::int64_t i = 0; going && i < o.warmup + o.repeats; ++i)
+    for (BenchResult& line : lines) going = going && bench.repeat(line, i >= o.warmup) && !interrupted();
+  for (BenchResult& line : lines) {
+    if (line.seconds.empty()) continue;
+    if (going && line.phase == BenchPhase::decode) bench.watch(line);
+    report.add(std::move(line));
+  }
+  return going;
+}
+
+bool time_one_by_one(const BenchOptions& o, Bench& bench, BenchReport& report, std::span<BenchResult> lines) {
+  return std::all_of(lines.begin(), lines.end(), [&](BenchResult& line) {
+    return time_in_turns(o, bench, report, {&line, 1});
+  });
 }
 
 void run_sweep(const BenchOptions& o, Bench& bench, BenchReport& report) {
   const std::int64_t warm = std::min(o.step, o.sweep_start);
-  if (o.repeats.warmup > 0 && (!bench.reach(warm) || !bench.reach(0))) return;
+  if (o.warmup > 0 && (!bench.reach(warm) || !bench.reach(0))) return;
   for (const std::int64_t frontier : frontiers(o)) {
-    if (!add(report, bench.advance(frontier))) return;
-    for (const std::int64_t tokens : o.decode)
-      for (const std::int64_t sequences : o.sequences)
-        if (tokens > 0 && !add(report, bench.decode(tokens, sequences, o.repeats))) return;
+    std::optional<BenchResult> stretch = bench.advance(frontier);
+    if (!stretch) return;
+    report.add(std::move(*stretch));
+    std::vector<BenchResult> lines;
+    add_decoding(o, frontier, lines);
+    if (!time_one_by_one(o, bench, report, lines)) return;
   }
+}
+
+void run_grid(const BenchOptions& o, Bench& bench, BenchReport& report) {
+  std::vector<BenchResult> lines = grid(o);
+  if (o.turns) bench.keep_contexts();
+  (o.turns ? time_in_turns : time_one_by_one)(o, bench, report, lines);
 }
 
 int bench_command(const BenchOptions& o) {
@@ -148,16 +176,19 @@ void add_bench(CLI::App& app, Action& action) {
   list("--depth", o->depths, "tokens in the context beforehand")->check(tokens);
   auto* fill = command->add_flag("--fill", o->fill, k_fill_help);
   list("--sequences", o->sequences, "decode so many sequences in one step")->check(CLI::Range(1, 4096));
-  command->add_option("-r,--repeat", o->repeats.counted, "repetitions; the median is reported")
+  auto* turns = command->add_flag("--turns", o->turns,
+                                  "repetitions of all lines in turns, reported at the end: what drifts on a shared "
+                                  "machine meets all of them alike");
+  command->add_option("-r,--repeat", o->repeats, "repetitions; the median is reported")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  command->add_option("--warmup", o->repeats.warmup, "repetitions before that, not counted")
+  command->add_option("--warmup", o->warmup, "repetitions before that, not counted")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   auto* start = command->add_option("--ctx-start", o->sweep_start, "sweep: prefill to N, decode there, go on");
   auto* max = command->add_option("--ctx-max", o->sweep_max, "... to this depth");
   start->needs(max)->check(tokens);
-  max->needs(start)->excludes(fill)->check(tokens);
+  max->needs(start)->excludes(fill)->excludes(turns)->check(tokens);
   command->add_option("--step-mul", o->sweep_factor, "... each depth so many times the one before")
       ->needs(max)
       ->capture_default_str();
@@ -178,7 +209,7 @@ void add_bench(CLI::App& app, Action& action) {
       "afterwards. TFLOP/s is 2 per weight and token; attention over the context is not counted.\n"
       "Examples:\n"
       "  seacliff bench -m flash-q2.gguf --pp 512,2048 --tg 64 --depth 0,32768\n"
-      "  seacliff bench -m flash-q2.gguf --pp 0 --tg 32 --depth 512,32768 --fill\n"
+      "  seacliff bench -m flash-q2.gguf --pp 0 --tg 32 --depth 512,32768 --fill --turns -r 5\n"
       "  seacliff bench -m flash-q2.gguf --pp 0 --tg 32 --sequences 1,4,16\n"
       "  seacliff bench -m flash-q2.gguf --ctx-start 2048 --ctx-max 65536 --csv");
   command->callback([o, &action] { action = [o] { return bench_command(*o); }; });

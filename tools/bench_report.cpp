@@ -36,13 +36,14 @@ BenchReport::BenchReport(BenchFormat format, BenchSubject subject) : format_(for
 void BenchReport::add(BenchResult result) {
   const BenchResult& r = result;
   if (format_ == BenchFormat::table)
-    fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9.2f}{:>9.1f} %{:>9.3f}{:>8}\n", r.phase, r.tokens, r.depth,
+    fmt::print("{:<8}{:>8}{:>9}{:>6}{:>12}{:>21}{:>9.2f}{:>9.1f} %{:>9.3f}{:>8}\n", r.phase_name(), r.tokens, r.depth,
                r.sequences, rate(r.tokens_per_s()), rate(r.slowest()) + " .. " + rate(r.fastest()), r.gbps(),
                100 * r.memory_share(), r.tflops(), r.idle ? fmt::format("{:.1f} %", 100 * *r.idle) : "-");
   if (format_ == BenchFormat::csv)
-    fmt::print("{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{},{},{:.6g},{:.6g},{},{}\n", r.phase, r.tokens,
-               r.depth, r.sequences, r.tokens_per_s(), r.slowest(), r.fastest(), r.gbps(), r.memory_share(), r.tflops(),
-               subject_.backend, subject_.threads, median(r.memory_gbps), r.idle.value_or(0), r.launches, r.barriers);
+    fmt::print("{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{},{},{:.6g},{:.6g},{},{}\n", r.phase_name(),
+               r.tokens, r.depth, r.sequences, r.tokens_per_s(), r.slowest(), r.fastest(), r.gbps(), r.memory_share(),
+               r.tflops(), subject_.backend, subject_.threads, median(r.memory_gbps), r.idle.value_or(0), r.launches,
+               r.barriers);
   std::fflush(stdout);
   results_.push_back(std::move(result));
 }
@@ -65,7 +66,7 @@ void BenchReport::print_json(bool interrupted) const {
                              {"interrupted", interrupted},
                              {"results", nlohmann::ordered_json::array()}};
   for (const BenchResult& r : results_) {
-    nlohmann::ordered_json row{{"phase", r.phase},
+    nlohmann::ordered_json row{{"phase", r.phase_name()},
                                {"tokens", r.tokens},
                                {"depth", r.depth},
                                {"sequences", r.sequences},

@@ -34,6 +34,7 @@ private:
 
 } // namespace
 
+std::string_view BenchResult::phase_name() const { return phase == BenchPhase::prefill ? "prefill" : "decode"; }
 double BenchResult::median_s() const { return median(seconds); }
 double BenchResult::tokens_per_s() const { return static_cast<double>(tokens * sequences) / median_s(); }
 double BenchResult::fastest() const {
@@ -55,7 +56,7 @@ Bench::Bench(graph::Model& model, Yardstick& yardstick, std::vector<std::int32_t
     : model_(model), yardstick_(yardstick), tokens_(std::move(tokens)),
       inventory_(take_inventory(model.file(), model.hparams(), TensorDirectory(model.file(), model.hparams()))) {
   for (std::int64_t i = 0; i < sequences; ++i) sessions_.push_back(std::make_unique<graph::Session>(model));
-  at_depth_ = sessions_.front()->snapshot();
+  contexts_[0] = sessions_.front()->snapshot();
 }
 
 std::vector<std::int32_t> Bench::tokens_at(std::size_t sequence, std::int64_t position, std::int64_t n) const {
@@ -66,7 +67,7 @@ std::vector<std::int32_t> Bench::tokens_at(std::size_t sequence, std::int64_t po
 }
 
 void Bench::go_back(std::size_t sequences) {
-  for (std::size_t i = 0; i < sequences; ++i) sessions_[i]->restore(at_depth_);
+  for (std::size_t i = 0; i < sequences; ++i) sessions_[i]->restore(contexts_.at(depth_));
 }
 
 bool Bench::feed_one(std::int64_t tokens, graph::Want want, StepWork* work, std::string_view label) {
@@ -89,66 +90,63 @@ bool Bench::feed_one(std::int64_t tokens, graph::Want want, StepWork* work, std:
 }
 
 bool Bench::reach(std::int64_t depth) {
-  if (depth == depth_) return true;
-  if (fill_seed_) {
-    at_depth_ = graph::made_up_snapshot(model_, tokens_at(0, 0, depth), *fill_seed_);
-    depth_ = depth;
-    go_back(1);
-    return true;
+  if (!contexts_.contains(depth)) {
+    if (fill_seed_) {
+      contexts_[depth] = graph::made_up_snapshot(model_, tokens_at(0, 0, depth), *fill_seed_);
+    } else {
+      depth_ = std::prev(contexts_.upper_bound(depth))->first;
+      go_back(1);
+      if (!feed_one(depth - depth_, graph::Want::none, nullptr, fmt::format("to depth {}", depth))) return false;
+      contexts_[depth] = sessions_.front()->snapshot();
+    }
   }
-  if (depth < depth_) {
-    at_depth_ = {};
-    sessions_.front() = nullptr; // gives its slot back first
-    sessions_.front() = std::make_unique<graph::Session>(model_);
-  } else {
-    go_back(1);
-  }
-  const std::int64_t more = depth - sessions_.front()->position();
-  if (more > 0 && !feed_one(more, graph::Want::none, nullptr, fmt::format("to depth {}", depth))) return false;
-  depth_ = depth;
-  at_depth_ = sessions_.front()->snapshot();
+  settle(depth);
   return true;
 }
 
-std::optional<BenchResult> Bench::prefill(std::int64_t tokens, const BenchRepeats& repeats) {
-  BenchResult result{"prefill", tokens, depth_};
-  for (std::int64_t i = 0; i < repeats.warmup + repeats.counted; ++i) {
-    go_back(1);
-    StepWork work;
-    const Lap lap(yardstick_);
-    if (!feed_one(tokens, graph::Want::last, &work, fmt::format("prefill {} at {}", tokens, depth_))) break;
-    if (i < repeats.warmup) continue;
-    lap.add_to(result);
-    result.work = work;
-  }
-  go_back(1);
-  return result.seconds.empty() ? std::nullopt : std::optional(std::move(result));
+void Bench::settle(std::int64_t depth) {
+  depth_ = depth;
+  if (!keep_contexts_)
+    std::erase_if(contexts_, [&](const auto& kept) { return kept.first != 0 && kept.first != depth; });
 }
 
-std::optional<BenchResult> Bench::decode(std::int64_t tokens, std::int64_t sequences, const BenchRepeats& repeats) {
-  const auto count = static_cast<std::size_t>(sequences);
-  const StepWork step = step_work(inventory_, model_.hparams(), sequences, sequences);
-  const auto steps = static_cast<double>(tokens);
-  BenchResult result{"decode", tokens, depth_, sequences};
-  result.work = {step.weight_bytes * steps, step.flops * steps};
+bool Bench::repeat(BenchResult& line, bool counts) {
+  return reach(line.depth) && (line.phase == BenchPhase::prefill ? prefill(line, counts) : decode(line, counts));
+}
 
-  std::vector<std::vector<std::int32_t>> ids;
-  for (std::size_t s = 0; s < count; ++s) ids.push_back(tokens_at(s, depth_, tokens));
-  for (std::int64_t i = 0; i < repeats.warmup + repeats.counted && !interrupted(); ++i) {
-    go_back(count);
-    Progress progress(fmt::format("decode {} x {} at {}", tokens, sequences, depth_), tokens, "tok");
-    const Lap lap(yardstick_);
-    std::size_t t = 0;
-    for (; t < static_cast<std::size_t>(tokens) && !interrupted(); ++t) {
-      decode_step(ids, t);
-      progress.update(static_cast<std::int64_t>(t) + 1);
-    }
-    if (t < static_cast<std::size_t>(tokens)) break;
-    if (i >= repeats.warmup) lap.add_to(result);
-  }
-  if (!result.seconds.empty() && !interrupted()) watch(ids, result);
+bool Bench::prefill(BenchResult& line, bool counts) {
   go_back(1);
-  return result.seconds.empty() ? std::nullopt : std::optional(std::move(result));
+  StepWork work;
+  const Lap lap(yardstick_);
+  if (!feed_one(line.tokens, graph::Want::last, &work, fmt::format("prefill {} at {}", line.tokens, depth_)))
+    return false;
+  if (counts) lap.add_to(line);
+  line.work = work;
+  return true;
+}
+
+std::vector<std::vector<std::int32_t>> Bench::ids_of(const BenchResult& line) const {
+  std::vector<std::vector<std::int32_t>> ids;
+  for (std::size_t s = 0; s < static_cast<std::size_t>(line.sequences); ++s)
+    ids.push_back(tokens_at(s, line.depth, line.tokens));
+  return ids;
+}
+
+bool Bench::decode(BenchResult& line, bool counts) {
+  const auto ids = ids_of(line);
+  go_back(ids.size());
+  Progress progress(fmt::format("decode {} x {} at {}", line.tokens, line.sequences, depth_), line.tokens, "tok");
+  const Lap lap(yardstick_);
+  for (std::int64_t t = 0; t < line.tokens; ++t) {
+    if (interrupted()) return false;
+    decode_step(ids, static_cast<std::size_t>(t));
+    progress.update(t + 1);
+  }
+  if (counts) lap.add_to(line);
+  const StepWork step = step_work(inventory_, model_.hparams(), line.sequences, line.sequences);
+  const auto steps = static_cast<double>(line.tokens);
+  line.work = {step.weight_bytes * steps, step.flops * steps};
+  return true;
 }
 
 void Bench::decode_step(const std::vector<std::vector<std::int32_t>>& ids, std::size_t step) {
@@ -158,8 +156,10 @@ void Bench::decode_step(const std::vector<std::vector<std::int32_t>>& ids, std::
   graph::feed(model_, feeds, {});
 }
 
-void Bench::watch(const std::vector<std::vector<std::int32_t>>& ids, BenchResult& result) {
+void Bench::watch(BenchResult& line) {
   constexpr std::size_t most_steps = 8;
+  if (!reach(line.depth)) return;
+  const auto ids = ids_of(line);
   const std::size_t steps = std::min(ids.front().size(), most_steps);
   go_back(ids.size());
   double busy = 0, wall = 0; // seconds
@@ -169,22 +169,23 @@ void Bench::watch(const std::vector<std::vector<std::int32_t>>& ids, BenchResult
     double outside = 0;
     busy += alone.total(&outside).seconds - outside;
     wall += static_cast<double>(step.end_ns - step.begin_ns) * 1e-9;
-    result.launches = step.launches;
-    result.barriers = step.barriers;
+    line.launches = step.launches;
+    line.barriers = step.barriers;
   });
   for (std::size_t t = 0; t < steps; ++t) decode_step(ids, t);
   model_.profile(graph::Granularity::off, {});
-  if (wall > 0) result.idle = std::clamp(1 - busy / wall, 0.0, 1.0);
+  if (wall > 0) line.idle = std::clamp(1 - busy / wall, 0.0, 1.0);
 }
 
 std::optional<BenchResult> Bench::advance(std::int64_t depth) {
-  BenchResult result{"prefill", depth - depth_, depth_};
+  BenchResult result{BenchPhase::prefill, depth - depth_, depth_};
+  go_back(1);
   const Lap lap(yardstick_);
   if (!feed_one(depth - depth_, graph::Want::last, &result.work, fmt::format("prefill to {}", depth)))
     return std::nullopt;
   lap.add_to(result);
-  depth_ = depth;
-  at_depth_ = sessions_.front()->snapshot();
+  contexts_[depth] = sessions_.front()->snapshot();
+  settle(depth);
   return result;
 }
 

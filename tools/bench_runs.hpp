@@ -6,6 +6,7 @@
 #include "tools/measuring.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -13,9 +14,11 @@
 
 namespace seacliff::tools {
 
-/// One line of the table: the same work, timed several times.
+enum class BenchPhase { prefill, decode };
+
+/// One line of the table: what to time, and how long it took each time.
 struct BenchResult {
-  std::string_view phase;  // "prefill" or "decode"
+  BenchPhase phase = BenchPhase::prefill;
   std::int64_t tokens = 0; // per sequence
   std::int64_t depth = 0;  // tokens already in the context of each sequence when the clock starts
   std::int64_t sequences = 1;
@@ -26,6 +29,7 @@ struct BenchResult {
   std::optional<double> idle{};
   std::uint64_t launches = 0, barriers = 0;
 
+  std::string_view phase_name() const; // "prefill", "decode"
   double median_s() const;
   double tokens_per_s() const; // median; of all sequences together
   double fastest() const;      // tokens per second
@@ -35,39 +39,36 @@ struct BenchResult {
   double tflops() const;       // 1e12 per second
 };
 
-struct BenchRepeats {
-  std::int64_t warmup = 1; // not counted
-  std::int64_t counted = 3;
-};
-
-/// Sessions of one model, all at the same depth. Every method that computes stops when the user interrupts and then
-/// returns what is finished.
+/// Sessions of one model, all at the same depth.
 class Bench {
 public:
   /// `tokens`: what is fed, round and round; sequences begin at different places of it. Takes `sequences` slots.
   Bench(graph::Model& model, Yardstick& yardstick, std::vector<std::int32_t> tokens, std::int64_t sequences);
 
-  /// From now on `reach` makes the context up, from this seed, instead of computing it.
+  /// From now on contexts are made up, from this seed, instead of computed.
   void fill_context(std::uint64_t seed) { fill_seed_ = seed; }
+  /// From now on every context is kept, to go back to: the bytes of its caches each. Else the latest and the empty one.
+  void keep_contexts() { keep_contexts_ = true; }
 
-  std::int64_t depth() const { return depth_; }
-  /// Computes (or makes up) the context up to `depth`, from the depth reached so far when that is smaller. False:
-  /// interrupted.
+  /// Computes (or makes up) the context up to `depth`, from the nearest below it. False: interrupted.
   bool reach(std::int64_t depth);
-
-  /// Of one sequence; the session goes back to `depth()` after each repetition. Nothing when interrupted before the
-  /// first repetition that counts.
-  std::optional<BenchResult> prefill(std::int64_t tokens, const BenchRepeats& repeats);
-  /// `sequences` tokens per step, each with logits; no sampling.
-  std::optional<BenchResult> decode(std::int64_t tokens, std::int64_t sequences, const BenchRepeats& repeats);
-  /// Moves on to `depth` and times it, once: one point of a sweep.
+  /// Does the work of `line` once, from its depth on, with logits and without sampling; its time `counts` or warms up.
+  /// False: interrupted, and nothing was added.
+  bool repeat(BenchResult& line, bool counts);
+  /// What the devices say of some steps of decoding: `idle`, `launches`, `barriers` of `line`.
+  void watch(BenchResult& line);
+  /// Moves on to `depth` and times it, once: one point of a sweep. Nothing when interrupted.
   std::optional<BenchResult> advance(std::int64_t depth);
 
 private:
+  /// Is at `depth`, whose context is there; gives up those that need not be kept.
+  void settle(std::int64_t depth);
   void go_back(std::size_t sequences);
-  /// The first of these steps once more, timed by the devices.
-  void watch(const std::vector<std::vector<std::int32_t>>& ids, BenchResult& result);
+  bool prefill(BenchResult& line, bool counts);
+  bool decode(BenchResult& line, bool counts);
   void decode_step(const std::vector<std::vector<std::int32_t>>& ids, std::size_t step);
+  /// What the sequences of a line of decoding feed.
+  std::vector<std::vector<std::int32_t>> ids_of(const BenchResult& line) const;
   std::vector<std::int32_t> tokens_at(std::size_t sequence, std::int64_t position, std::int64_t n) const;
   /// Feeds one session; false when interrupted. Adds up the work.
   bool feed_one(std::int64_t tokens, graph::Want want, StepWork* work, std::string_view label);
@@ -77,9 +78,10 @@ private:
   std::vector<std::int32_t> tokens_;
   Inventory inventory_;
   std::vector<std::unique_ptr<graph::Session>> sessions_;
+  std::map<std::int64_t, graph::Snapshot> contexts_; // by depth: that of depth_, the empty one, and those kept
   std::int64_t depth_ = 0;
   std::optional<std::uint64_t> fill_seed_;
-  graph::Snapshot at_depth_;
+  bool keep_contexts_ = false;
 };
 
 } // namespace seacliff::tools

@@ -135,6 +135,30 @@ TEST(Bench, JsonHasAllPhases) {
                                           "decode 4 100 1", "decode 4 100 3"));
 }
 
+TEST(Bench, TurnsTimeTheSameLines) {
+  const std::vector<std::string> grid = {"bench",   "-m",      nano_gguf("q4"), "--pp", "0,20", "--tg", "2",
+                                         "--depth", "90,0,30", "--sequences",   "2,1",  "-r",   "2"};
+  const auto lines_with = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = grid;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Ran ran = seacliff(arguments);
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    std::vector<std::string> lines;
+    const auto out = nlohmann::json::parse(ran.out);
+    for (const auto& r : out["results"]) {
+      EXPECT_EQ(r["seconds"].size(), 2U);
+      EXPECT_EQ(r.contains("idle_share"), r["phase"] == "decode");
+      lines.push_back(fmt::format("{} at {} x {}, {} bytes", r["phase"].get<std::string>(), r["depth"].get<int>(),
+                                  r["sequences"].get<int>(), r["weight_bytes"].get<double>()));
+    }
+    return lines;
+  };
+  const auto one_by_one = lines_with({"--json"});
+  EXPECT_EQ(one_by_one.size(), 9U);
+  EXPECT_EQ(lines_with({"--json", "--turns"}), one_by_one);
+  EXPECT_EQ(lines_with({"--json", "--turns", "--fill"}), one_by_one);
+}
+
 TEST(Bench, SweepGoesAlongTheContext) {
   const Ran ran = seacliff({"bench", "-m", nano_gguf("q4"), "--ctx-start", "50", "--ctx-max", "250", "--step-mul", "2",
                             "--tg", "3", "-r", "1", "--json"});
@@ -164,6 +188,7 @@ TEST(Bench, WrongOptionsExitWithTwo) {
            {"bench", "-m", model, "--sequences", "0"},
            {"bench", "-m", model, "--json", "--csv"},
            {"bench", "-m", model, "--ctx-start", "100"},
+           {"bench", "-m", model, "--ctx-start", "100", "--ctx-max", "200", "--turns"},
            {"bench", "-m", model, "--ctx-start", "200", "--ctx-max", "100"},
            {"bench", "-m", model, "--ctx-start", "100", "--ctx-max", "200", "--step-mul", "1"},
        }) {
