@@ -17,12 +17,18 @@ namespace {
 // 64 bytes: one cache line. The compiler splits it where the machine's registers are narrower.
 using Line = std::uint64_t __attribute__((vector_size(64)));
 constexpr std::size_t unroll = 8; // independent sums, so that the loads and not the additions limit
+// Lines asked for ahead of the loads, into the second level: a core has more of those under way than its first level
+// waits for. Kernels do so too and would seem to read faster than memory is.
+constexpr std::size_t ahead = 128;
 
 [[gnu::always_inline]] inline std::uint64_t sum_lines(const Line* lines, std::size_t count) {
   Line sums[unroll] = {};
   std::size_t i = 0;
   for (; i + unroll <= count; i += unroll) {
-    for (std::size_t k = 0; k < unroll; ++k) sums[k] += lines[i + k];
+    for (std::size_t k = 0; k < unroll; ++k) {
+      __builtin_prefetch(lines + i + k + ahead, 0, 2);
+      sums[k] += lines[i + k];
+    }
   }
   for (; i < count; ++i) sums[0] += lines[i];
   std::uint64_t total = 0;
