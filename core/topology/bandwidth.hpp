@@ -10,7 +10,8 @@ namespace seacliff {
 class Team;
 
 /// Memory that the whole team reads, over and over. Each worker sums its own slice, which it has touched first, so on a
-/// machine with several NUMA nodes the result is the sum of the nodes' local bandwidths.
+/// machine with several NUMA nodes the result is the sum of the nodes' local bandwidths. It fetches lines ahead of its
+/// loads, as kernels do: plain loads alone reach less (docs/experiments/decoding.md, "What memory gives").
 class ReadBandwidth {
 public:
   /// `bytes`: well above the last-level cache, or that is what is measured. The team must outlive this. Throws
