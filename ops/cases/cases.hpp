@@ -5,6 +5,7 @@
 #include "ops/schema/schema.hpp"
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,10 @@ struct CaseValue {
   std::vector<std::byte> data;
 
   bool present() const { return !type.dims.empty(); }
+  bool same_data(const CaseValue& other) const { // == of vectors of std::byte goes byte by byte
+    return data.size() == other.data.size() &&
+           (data.empty() || std::memcmp(data.data(), other.data.data(), data.size()) == 0);
+  }
   template <class T> std::span<const T> as() const {
     return {reinterpret_cast<const T*>(data.data()), data.size() / sizeof(T)};
   }

@@ -4,18 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 namespace seacliff::ops {
 namespace {
 
-constexpr float k_far_off = 1000.0f; // what unused rows of a STATE hold
-// Encoding is slow, and six times slower with a sanitizer: further blocks of a weight are copies of these.
-#ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t k_blocks_made = 48;
-#else
-constexpr std::size_t k_blocks_made = 96;
-#endif
+constexpr float k_far_off = 1000.0f;       // what unused rows of a STATE hold
+constexpr std::int64_t k_blocks_made = 96; // of a format, a mean and a deviation
 
 std::uint64_t hash(std::string_view text) { // FNV-1a
   std::uint64_t h = 0xcbf29ce484222325u;
@@ -24,6 +21,28 @@ std::uint64_t hash(std::string_view text) { // FNV-1a
 }
 
 float through_f16(float value) { return dtype::f16_to_f32(dtype::f32_to_f16(value)); }
+
+std::vector<std::byte> random_weights(DType dtype, std::size_t count, Random& random, double deviation, double mean) {
+  const DTypeInfo& info = dtype_info(dtype);
+  std::vector<float> elems(count);
+  for (float& x : elems) x = static_cast<float>(mean + random.normal() * deviation);
+  std::vector<std::byte> encoded(count / info.block_elems * info.block_bytes);
+  dtype::encode_row(dtype, elems, {}, encoded.data());
+  return encoded;
+}
+
+/// What matrices of a format are made of, for encoding is slow: the same blocks for all that are distributed alike.
+std::span<const std::byte> random_blocks(DType dtype, double deviation, double mean) {
+  static std::mutex mutex;
+  static std::map<std::tuple<DType, double, double>, std::vector<std::byte>> made;
+  const std::lock_guard lock(mutex);
+  std::vector<std::byte>& blocks = made[{dtype, deviation, mean}];
+  if (blocks.empty()) {
+    Random random(hash(dtype_info(dtype).name));
+    blocks = random_weights(dtype, k_blocks_made * dtype_info(dtype).block_elems, random, deviation, mean);
+  }
+  return blocks;
+}
 
 } // namespace
 
@@ -34,10 +53,11 @@ std::uint64_t Random::next() {
   return z ^ (z >> 31);
 }
 
-double Random::normal() { // the sum of 12 uniform numbers has variance 1
-  double sum = -6.0;
-  for (int i = 0; i < 12; ++i) sum += uniform();
-  return sum;
+double Random::normal() { // 8 numbers of 16 bits below 1: a mean of 4, less half a bit for each, a variance of 2 / 3
+  std::uint64_t sum = 0;
+  for (int i = 0; i < 2; ++i)
+    for (std::uint64_t bits = next(); bits != 0; bits >>= 16) sum += bits & 0xffff;
+  return (static_cast<double>(sum) * 0x1p-16 - (4.0 - 0x1p-14)) * 1.2247448713915890; // sqrt(3 / 2)
 }
 
 std::int64_t count_tokens(const Runs& runs) {
@@ -86,15 +106,14 @@ CaseBuilder& CaseBuilder::activations(std::vector<Dim> dims, double deviation, b
 CaseBuilder& CaseBuilder::weight(DType dtype, std::vector<Dim> dims, double deviation, double mean) {
   CaseValue& value = add(dtype, std::move(dims), SCF_ROLE_WEIGHT);
   const DTypeInfo& info = dtype_info(dtype);
-  const std::size_t blocks = value.data.size() / info.block_bytes;
-  const std::size_t made = info.block_elems == 1 ? blocks : std::min(blocks, k_blocks_made);
-  std::vector<float> elems(made * info.block_elems);
-  for (float& x : elems) x = static_cast<float>(mean + random_.normal() * deviation);
-  dtype::encode_row(dtype, elems, {}, value.data.data());
-  for (std::size_t block = made; block < blocks; ++block) {
-    const auto from = static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(made)));
-    std::copy_n(value.data.data() + from * info.block_bytes, info.block_bytes,
-                value.data.data() + block * info.block_bytes);
+  if (info.block_elems == 1) {
+    value.data = random_weights(dtype, value.data.size() / info.block_bytes, random_, deviation, mean);
+    return *this;
+  }
+  const std::span<const std::byte> blocks = random_blocks(dtype, deviation, mean);
+  for (std::size_t at = 0; at < value.data.size(); at += info.block_bytes) {
+    const auto from = static_cast<std::size_t>(random_.below(k_blocks_made)) * info.block_bytes;
+    std::ranges::copy(blocks.subspan(from, info.block_bytes), value.data.data() + at);
   }
   return *this;
 }

@@ -21,7 +21,7 @@ public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
   std::uint64_t next();
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; } // [0, 1)
-  double normal();                                                         // mean 0, variance 1, within ±6
+  double normal();                                                         // mean 0, variance 1, within ±5
   std::int64_t below(std::int64_t n) { return static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(n)); }
 
 private:

@@ -211,7 +211,7 @@ Outputs run_made(const sdk::Kernel& kernel, const Case& test, std::uint32_t work
     }
   if (in_place) outputs[0].data = std::exchange(inputs[0].data, test.inputs[0].data);
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (inputs[i].data != test.inputs[i].data)
+    if (!inputs[i].same_data(test.inputs[i]))
       throw Error(Code::internal,
                   fmt::format("{} '{}': the kernel wrote into its input '{}'", test.op, test.name, schema.inputs[i]));
   return outputs;
@@ -229,7 +229,7 @@ Outputs run_kernel(const sdk::KernelEntry& kernel, const Case& test, std::uint32
   if (made->in_place()) {
     const Outputs again = run_made(*made, test, workers, true);
     for (std::size_t o = 0; o < outputs.size(); ++o)
-      if (again[o].data != outputs[o].data)
+      if (!again[o].same_data(outputs[o]))
         throw Error(Code::internal, fmt::format("{} '{}': another result in place", test.op, test.name));
   }
   return outputs;

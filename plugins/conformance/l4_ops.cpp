@@ -60,7 +60,7 @@ void expect_right(Trial& trial, const Case& test, const ops::Outputs& expected, 
 
 void expect_same_bits(Trial& trial, const Case& test, const ops::Outputs& once, const ops::Outputs& again) {
   for (std::size_t o = 0; o < once.size(); ++o)
-    if (once[o].data != again[o].data)
+    if (!once[o].same_data(again[o]))
       trial.fail("repeat", fmt::format("output '{}' of the same run twice differs in its bits",
                                        ops::find_schema(test.op)->outputs[o]));
 }

@@ -184,7 +184,7 @@ void profiled(Trial& trial, Context& context, const std::string& id) {
     device->profile_end();
     trial.expect(records > 0, "record", fmt::format("no profile record at granularity {}", granularity));
     for (std::size_t o = 0; o < plain.size(); ++o)
-      trial.expect(plain[o].data == watched[o].data, "result", "profiling changes the result");
+      trial.expect(plain[o].same_data(watched[o]), "result", "profiling changes the result");
   }
 }
 

@@ -40,7 +40,7 @@ void expect_right(const Subject& subject, const ops::Case& test, const ops::Outp
   }
   const ops::Outputs again = ops::run_kernel(subject.kernel, test, subject.workers.back());
   for (std::size_t o = 0; o < got.size(); ++o)
-    EXPECT_EQ(got[o].data, again[o].data) << subject.isa << ", " << test.name << ", output " << o;
+    EXPECT_TRUE(got[o].same_data(again[o])) << subject.isa << ", " << test.name << ", output " << o;
 }
 
 class CpuKernel : public ::testing::TestWithParam<std::string_view> {};

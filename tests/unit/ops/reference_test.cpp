@@ -211,7 +211,7 @@ TEST_P(ReferenceKernel, FourWorkersDoWhatOneDoes) {
     const Outputs alone = run(test), team = run(test, 4);
     ASSERT_EQ(alone.size(), team.size());
     for (std::size_t o = 0; o < alone.size(); ++o)
-      EXPECT_TRUE(alone[o].data == team[o].data) << test.name << ", output " << find_schema(test.op)->outputs[o];
+      EXPECT_TRUE(alone[o].same_data(team[o])) << test.name << ", output " << find_schema(test.op)->outputs[o];
     for (std::size_t o = 0; o < alone.size(); ++o) { // every element was written: outputs start as NaN or -1
       if (alone[o].type.dtype != DType::f32) continue;
       for (const float v : alone[o].as<float>()) ASSERT_FALSE(std::isnan(v)) << test.name;
@@ -265,7 +265,7 @@ TEST_P(Streaming, TokenByTokenIsOneBatch) {
       }
     }
     for (std::size_t o = 0; o < batch.size(); ++o)
-      EXPECT_TRUE(batch[o].data == streamed[o].data) << test.name << ", output " << schema.outputs[o];
+      EXPECT_TRUE(batch[o].same_data(streamed[o])) << test.name << ", output " << schema.outputs[o];
   }
 }
 
