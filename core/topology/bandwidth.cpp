@@ -20,6 +20,7 @@ constexpr std::size_t unroll = 8; // independent sums, so that the loads and not
 // Lines asked for ahead of the loads, into the second level: a core has more of those under way than its first level
 // waits for. Kernels do so too and would seem to read faster than memory is.
 constexpr std::size_t ahead = 128;
+constexpr std::size_t piece_lines = 16384; // 1 MiB, that a worker takes at a time
 
 [[gnu::always_inline]] inline std::uint64_t sum_lines(const Line* lines, std::size_t count) {
   Line sums[unroll] = {};
@@ -54,6 +55,10 @@ auto pick_sum() {
   return sum_plain;
 }
 
+struct alignas(64) Cursor {
+  std::atomic<std::size_t> next{0}; // piece of a slice that nobody has taken
+};
+
 struct Job {
   using Clock = std::chrono::steady_clock;
 
@@ -61,20 +66,29 @@ struct Job {
   std::size_t lines_per_worker;
   std::uint32_t repeats = 0;
   std::uint64_t (*sum)(const Line*, std::size_t) = nullptr;
+  std::vector<Cursor> cursors = {}; // of each repeat, of each slice
   std::atomic<std::uint64_t> total{0};
   double best_seconds = 0; // worker 0's
 
-  Line* slice(const scf_worker* worker) const { return lines + worker->index * lines_per_worker; }
+  Line* slice(std::uint32_t index) const { return lines + index * lines_per_worker; }
   void touch(const scf_worker* worker) const {
-    std::memset(static_cast<void*>(slice(worker)), 1, lines_per_worker * sizeof(Line));
+    std::memset(static_cast<void*>(slice(worker->index)), 1, lines_per_worker * sizeof(Line));
+  }
+  std::uint64_t rest_of(std::uint32_t index, Cursor& cursor) const {
+    std::uint64_t sums = 0;
+    for (std::size_t at; (at = cursor.next.fetch_add(1, std::memory_order_relaxed) * piece_lines) < lines_per_worker;)
+      sums += sum(slice(index) + at, std::min(piece_lines, lines_per_worker - at));
+    return sums;
   }
   void read(scf_worker* worker) {
-    const Line* mine = slice(worker);
     std::uint64_t sums = 0;
     for (std::uint32_t i = 0; i < repeats; ++i) {
       Team::barrier(worker);
       const Clock::time_point start = Clock::now();
-      sums += sum(mine, lines_per_worker);
+      for (std::uint32_t k = 0; k < worker->count; ++k) { // its own slice, then what others have not come to
+        const std::uint32_t index = (worker->index + k) % worker->count;
+        sums += rest_of(index, cursors[std::size_t{i} * worker->count + index]);
+      }
       Team::barrier(worker);
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       if (worker->index == 0 && (i == 0 || seconds < best_seconds)) best_seconds = seconds;
@@ -102,7 +116,8 @@ ReadBandwidth::ReadBandwidth(Team& team, std::uint64_t bytes)
 
 double ReadBandwidth::measure(std::uint32_t repeats) {
   if (repeats == 0) throw Error(Code::invalid_argument, "a bandwidth test of 0 repeats measures nothing");
-  Job job{reinterpret_cast<Line*>(buffer_.data()), static_cast<std::size_t>(lines_per_worker_), repeats, pick_sum()};
+  Job job{reinterpret_cast<Line*>(buffer_.data()), static_cast<std::size_t>(lines_per_worker_), repeats, pick_sum(),
+          std::vector<Cursor>(std::size_t{repeats} * team_.size())};
   team_.run([](void* arg, scf_worker* worker) { static_cast<Job*>(arg)->read(worker); }, &job);
   const std::uint64_t bytes = lines_per_worker_ * team_.size() * sizeof(Line);
   // Every byte was 1: a sum that the compiler or a race has spoiled must not pass for a measurement.

@@ -10,8 +10,10 @@ namespace seacliff {
 class Team;
 
 /// Memory that the whole team reads, over and over. Each worker sums its own slice, which it has touched first, so on a
-/// machine with several NUMA nodes the result is the sum of the nodes' local bandwidths. It fetches lines ahead of its
-/// loads, as kernels do: plain loads alone reach less (docs/experiments/decoding.md, "What memory gives").
+/// machine with several NUMA nodes the result is the sum of the nodes' local bandwidths; who has done so takes pieces
+/// of the others' slices, so that a worker whose core is slower or has other users does not hold up the rest, as it
+/// does not when kernels share their work. Lines are fetched ahead of the loads, as kernels do: plain loads alone reach
+/// less (docs/experiments/decoding.md, "What memory gives").
 class ReadBandwidth {
 public:
   /// `bytes`: well above the last-level cache, or that is what is measured. The team must outlive this. Throws
